@@ -1,0 +1,144 @@
+import type { Identity } from "../tentacle/identity.ts";
+import type { ClusterObject, ConfigMap, ObjectKey, ObjectKind, Secret } from "./objects.ts";
+
+/**
+ * The port to where tentacles run. `kubernetes` is the product; `local` keeps the same objects as files and runs the
+ * engine as a child process. All methods take a signal and end with `Unavailable` when the cluster does not
+ * answer, `Conflict` when an object or the lock is somebody else's.
+ */
+export interface Cluster {
+  readonly kind: "local" | "kubernetes";
+
+  /** Is the cluster reachable now? Bounded in time; never throws. */
+  probe(
+    signal: AbortSignal,
+  ): Promise<{ readonly available: boolean; readonly reason?: string; readonly version?: string }>;
+
+  /** Enclaves that tentacles can be deployed to, by name. */
+  enclaves(signal: AbortSignal): Promise<readonly Enclave[]>;
+
+  /** Refuses an enclave that cannot be deployed to (InvalidInput with the known ones as the hint). */
+  requireEnclave(enclave: string, signal: AbortSignal): Promise<Enclave>;
+
+  /** Takes the one lock of a tentacle, over all processes; throws Conflict that names holder, operation and since when. */
+  lock(identity: Identity, operation: string, signal: AbortSignal): Promise<Lock>;
+
+  /** Asks, without writing, whether `apply` would be accepted: quota, admission, ownership. */
+  dryRun(
+    identity: Identity,
+    objects: readonly ClusterObject[],
+    signal: AbortSignal,
+  ): Promise<readonly AppliedObject[]>;
+
+  /**
+   * Makes the objects be as given, in the order given; unchanged ones are not written. An object of that name that is not
+   * labelled as this tentacle's is never touched: Conflict.
+   */
+  apply(
+    identity: Identity,
+    objects: readonly ClusterObject[],
+    signal: AbortSignal,
+  ): Promise<readonly AppliedObject[]>;
+
+  readConfigMap(enclave: string, name: string, signal: AbortSignal): Promise<ConfigMap | undefined>;
+  readSecret(enclave: string, name: string, signal: AbortSignal): Promise<Secret | undefined>;
+
+  /** The objects of a tentacle that carry its labels. */
+  owned(identity: Identity, signal: AbortSignal): Promise<readonly ObjectKey[]>;
+
+  /** Release records of an enclave, by name, a page at a time; `cursor` is where the last page ended. */
+  records(
+    enclave: string,
+    page: { readonly limit: number; readonly cursor?: string },
+    signal: AbortSignal,
+  ): Promise<RecordPage>;
+
+  /** Removes those of the named objects that are this tentacle's; missing ones are no error. Ends the workload's processes. */
+  remove(
+    identity: Identity,
+    objects: readonly ObjectKey[],
+    signal: AbortSignal,
+  ): Promise<readonly ObjectKey[]>;
+
+  /** Waits until the running workload is the applied one and answers, or has failed, or `signal` ends the wait. */
+  rollout(
+    identity: Identity,
+    call: { readonly signal: AbortSignal; readonly progress?: (message: string) => void },
+  ): Promise<Workload>;
+
+  /** How the workload is now. */
+  workload(identity: Identity, signal: AbortSignal): Promise<Workload>;
+
+  /** Hands `input` to the engine's `POST /run`; throws Unavailable when no engine answers. */
+  run(identity: Identity, input: unknown, signal: AbortSignal): Promise<RunAnswer>;
+
+  /** The last lines of the workload's log, oldest first. */
+  logs(
+    identity: Identity,
+    options: { readonly tail: number; readonly signal: AbortSignal },
+  ): Promise<readonly string[]>;
+
+  close(): Promise<void>;
+}
+
+export interface Enclave {
+  readonly name: string;
+  readonly ready: boolean;
+}
+
+/** Held until `release`, also by a process that is busy; lost only when the holder died (`signal` then aborts). */
+export interface Lock {
+  readonly signal: AbortSignal;
+  release(): Promise<void>;
+}
+
+export interface AppliedObject {
+  readonly kind: ObjectKind;
+  readonly name: string;
+  readonly outcome: "created" | "updated" | "unchanged";
+}
+
+export interface RecordPage {
+  readonly records: readonly ConfigMap[];
+  readonly next?: string;
+}
+
+/** State of the running workload. `reason` is for people, and says what to look at next when not ready. */
+export interface Workload {
+  readonly state: "absent" | "starting" | "ready" | "failed";
+  readonly reason?: string;
+  readonly restarts: number;
+  /** RFC 3339. */
+  readonly startedAt?: string;
+  /** Where the engine listens, for people. */
+  readonly address?: string;
+}
+
+/** What the engine answers to `POST /run`; also the wire format (`src/engine/`). */
+export type RunAnswer =
+  | {
+      readonly ok: true;
+      readonly result: unknown;
+      readonly durationMs: number;
+      readonly nodes: readonly NodeTiming[];
+    }
+  | {
+      readonly ok: false;
+      readonly error: RunFailure;
+      readonly durationMs: number;
+      readonly nodes: readonly NodeTiming[];
+    };
+
+export interface NodeTiming {
+  readonly node: string;
+  readonly ok: boolean;
+  readonly attempts: number;
+  readonly durationMs: number;
+}
+
+/** Why a run failed. `message` comes from the author's code: data, not instructions. */
+export interface RunFailure {
+  readonly node?: string;
+  readonly message: string;
+  readonly hint?: string;
+}

@@ -1,0 +1,77 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Unavailable } from "../errors.ts";
+
+export interface ChildOptions {
+  /** For messages: `nats-server`. */
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  /** The whole environment of the child: nothing is inherited, so no secret of ours can leak into it. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  /** stdout and stderr are appended here. */
+  readonly logFile: string;
+  /** Asked again and again until it says true; it must bound itself in time. */
+  readonly ready: () => Promise<boolean>;
+  readonly readyWithinMs: number;
+}
+
+/** A running child process of ours. */
+export interface Child {
+  readonly pid: number;
+  /** Resolves when the process has ended, with a phrase for people: `exit code 1`. */
+  readonly ended: Promise<string>;
+  /** SIGTERM, then SIGKILL after `graceMs` (default 5,000); resolves when it is gone. */
+  stop(graceMs?: number): Promise<void>;
+}
+
+/** Starts a server as a child and waits until it is ready; a child that does not get ready is ended. */
+export async function startChild(options: ChildOptions): Promise<Child> {
+  const log = openSync(options.logFile, "a", 0o600);
+  let child: ChildProcess;
+  try {
+    child = spawn(options.command, options.args, {
+      cwd: options.cwd,
+      env: { ...options.env },
+      stdio: ["ignore", log, log],
+    });
+  } finally {
+    closeSync(log);
+  }
+  const ended = new Promise<string>((resolve) => {
+    child.once("error", (error) => resolve(error.message));
+    child.once("exit", (code, signal) =>
+      resolve(signal === null ? `exit code ${code ?? 0}` : `signal ${signal}`),
+    );
+  });
+  let end: string | undefined;
+  void ended.then((how) => {
+    end = how;
+  });
+
+  async function stop(graceMs = 5_000): Promise<void> {
+    if (end !== undefined) return;
+    child.kill("SIGTERM");
+    const timer = setTimeout(() => child.kill("SIGKILL"), graceMs);
+    await ended;
+    clearTimeout(timer);
+  }
+
+  const deadline = Date.now() + options.readyWithinMs;
+  for (;;) {
+    if (end === undefined && (await options.ready())) break;
+    if (end !== undefined || Date.now() > deadline) {
+      await stop(1_000);
+      throw new Unavailable(
+        end === undefined
+          ? `${options.name} was not ready within ${options.readyWithinMs / 1000} s`
+          : `${options.name} ended while starting: ${end}`,
+        { reason: "failed", hint: `Its log says why: ${options.logFile}` },
+      );
+    }
+    await sleep(25);
+  }
+  return { pid: child.pid ?? 0, ended, stop };
+}

@@ -1,0 +1,24 @@
+import type { z } from "zod";
+
+/**
+ * One environment variable of a backing service. `src/config.ts` reads it (and, for a secret, `<env>_FILE`),
+ * `docs/configuration.md` lists it, and an unknown `TENTACULAR_*` name is checked against it.
+ */
+export interface Setting<T = unknown> {
+  readonly env: `TENTACULAR_${string}`;
+  readonly schema: z.ZodType<T>;
+  /** The service is enabled when all required settings are there; some but not all is a start-up error. */
+  readonly required: boolean;
+  /** Never printed; may come from a file named by `<env>_FILE`. */
+  readonly secret: boolean;
+  /** One line for the documentation. */
+  readonly doc: string;
+}
+
+/** The settings of one service by field name. An optional setting without a value is undefined, or its schema's default. */
+export type SettingSpecs = Readonly<Record<string, Setting>>;
+
+/** The values that belong to a set of settings. */
+export type SettingValues<S extends SettingSpecs> = {
+  readonly [K in keyof S]: S[K] extends Setting<infer T> ? T : never;
+};

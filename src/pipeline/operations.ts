@@ -1,0 +1,225 @@
+import type { AppliedObject, RunAnswer, Workload } from "../cluster/cluster.ts";
+import type { Drift } from "../exoskeleton/registrar.ts";
+
+/**
+ * What Tentacular does, as its callers see it: the MCP tools are thin skins over these, and the CLI calls the tools.
+ * All inputs are plain data; all results are JSON and hold no secret.
+ */
+export interface Operations {
+  enclaveInfo(request: EnclaveInfoRequest, call: OperationCall): Promise<EnclaveInfo>;
+  deploy(request: DeployRequest, call: OperationCall): Promise<DeployResult>;
+  undeploy(request: UndeployRequest, call: OperationCall): Promise<UndeployResult>;
+  status(request: StatusRequest, call: OperationCall): Promise<StatusResult>;
+  list(request: ListRequest, call: OperationCall): Promise<ListResult>;
+  run(request: RunRequest, call: OperationCall): Promise<RunResult>;
+  logs(request: LogsRequest, call: OperationCall): Promise<LogsResult>;
+}
+
+/** Cancellation and progress of one call. */
+export interface OperationCall {
+  readonly signal: AbortSignal;
+  readonly progress?: (event: StepEvent) => void;
+}
+
+/** One step of an operation began or ended. */
+export interface StepEvent {
+  readonly step: string;
+  readonly index: number;
+  readonly total: number;
+  readonly message?: string;
+}
+
+/** How long a named step took. */
+export interface StepTiming {
+  readonly step: string;
+  readonly ms: number;
+}
+
+export interface EnclaveInfoRequest {
+  /** Default: the installation's default enclave. */
+  readonly enclave?: string;
+}
+
+export interface ServiceFlag {
+  readonly enabled: boolean;
+  readonly available: boolean;
+  /** Why not available, and what the operator can do. */
+  readonly reason?: string;
+  readonly version?: string;
+  /** What an author declares: `tentacular-postgres`. */
+  readonly dependency: string;
+  /** One line: what a tentacle gets. */
+  readonly summary: string;
+  /** Field names that `ctx.dependency(...)` gives. */
+  readonly fields: readonly string[];
+}
+
+export interface TentacleSummary {
+  readonly name: string;
+  readonly version: string;
+  readonly state: TentacleState;
+  readonly dependencies: readonly string[];
+  /** RFC 3339. */
+  readonly deployedAt: string;
+}
+
+/** `retained`: undeployed, its data kept. `interrupted`: an operation did not finish; deploying again does. */
+export type TentacleState = "ready" | "starting" | "failed" | "retained" | "interrupted";
+
+export interface EnclaveInfo {
+  readonly enclave: string;
+  readonly cluster: {
+    readonly kind: string;
+    readonly available: boolean;
+    readonly reason?: string;
+    readonly version?: string;
+  };
+  readonly enclaves: readonly string[];
+  readonly exo_services: Readonly<Record<string, ServiceFlag>>;
+  readonly tentacles: readonly TentacleSummary[];
+  /** More tentacles than shown: pass to `list`. */
+  readonly next?: string;
+  readonly limits: Readonly<Record<string, number>>;
+  /** At most five lines on how to declare dependencies here. */
+  readonly guide: readonly string[];
+}
+
+export interface DeployRequest {
+  readonly enclave?: string;
+  /** Text of workflow.yaml. */
+  readonly workflow: string;
+  /** Node sources by their path beside workflow.yaml. */
+  readonly files: Readonly<Record<string, string>>;
+  /** The author's own secrets: service -> key -> value, or a plain text. The CLI's; an agent leaves it out. */
+  readonly secrets?: Readonly<Record<string, Readonly<Record<string, string>> | string>>;
+  readonly replaceSecrets?: boolean;
+  readonly dryRun?: boolean;
+}
+
+export interface PlannedAction {
+  readonly action: "create" | "update" | "unchanged" | "retain" | "delete";
+  /** `Deployment hello`, `postgres schema tn_…`. */
+  readonly object: string;
+}
+
+export interface DependencyReport {
+  /** `tentacular-postgres`. */
+  readonly dependency: string;
+  readonly service: string;
+  /** What it is called there: schema, role, subject prefix …. */
+  readonly names: Readonly<Record<string, string>>;
+  readonly created: readonly string[];
+  readonly repaired: readonly string[];
+}
+
+export interface DeployResult {
+  readonly enclave: string;
+  readonly name: string;
+  readonly version: string;
+  readonly dry_run: boolean;
+  /** Counts up with each deploy that changed something. */
+  readonly revision: number;
+  readonly changed: boolean;
+  readonly steps: readonly StepTiming[];
+  readonly dependencies: readonly DependencyReport[];
+  /** workflow.yaml as deployed: managed dependencies filled in, the rest byte for byte. */
+  readonly workflow: string;
+  /** With dry_run: what a deploy would do. Otherwise what it did. */
+  readonly plan: readonly PlannedAction[];
+  readonly objects: readonly AppliedObject[];
+  readonly workload?: Workload;
+  readonly warnings: readonly string[];
+  /** What to call next. */
+  readonly next: string;
+}
+
+export interface UndeployRequest {
+  readonly enclave?: string;
+  readonly name: string;
+  /** Also deletes schema, streams, objects: everything. */
+  readonly force?: boolean;
+}
+
+export interface UndeployResult {
+  readonly enclave: string;
+  readonly name: string;
+  readonly force: boolean;
+  readonly steps: readonly StepTiming[];
+  readonly removed: readonly string[];
+  /** Kept in the services: a redeploy finds it, `force` deletes it. */
+  readonly retained: readonly string[];
+  readonly failed: readonly Drift[];
+  readonly next: string;
+}
+
+export interface StatusRequest {
+  readonly enclave?: string;
+  readonly name: string;
+  readonly detail?: boolean;
+}
+
+export interface DependencyStatus {
+  readonly dependency: string;
+  readonly service: string;
+  /** `absent`: nothing of it is in the service. `unknown`: the service cannot be asked now. */
+  readonly state: "active" | "retained" | "absent" | "drift" | "unknown";
+  readonly reason?: string;
+  readonly names: Readonly<Record<string, string>>;
+  /** With `detail`. */
+  readonly facts?: Readonly<Record<string, string | number | boolean>>;
+  readonly drift?: readonly Drift[];
+}
+
+export interface StatusResult {
+  readonly enclave: string;
+  readonly name: string;
+  readonly version: string;
+  readonly revision: number;
+  readonly state: TentacleState;
+  readonly workload: Workload;
+  readonly dependencies: readonly DependencyStatus[];
+  /** With `detail`: `Deployment hello`. */
+  readonly objects?: readonly string[];
+  /** With `detail`: node names in running order, a list a stage. */
+  readonly stages?: readonly (readonly string[])[];
+  /** RFC 3339. */
+  readonly deployedAt?: string;
+  /** An operation under way or interrupted, and since when. */
+  readonly operation?: { readonly kind: string; readonly since: string; readonly holder?: string };
+  readonly next: string;
+}
+
+export interface ListRequest {
+  readonly enclave?: string;
+  readonly limit?: number;
+  readonly cursor?: string;
+}
+
+export interface ListResult {
+  readonly enclave: string;
+  readonly tentacles: readonly TentacleSummary[];
+  readonly next?: string;
+}
+
+export interface RunRequest {
+  readonly enclave?: string;
+  readonly name: string;
+  readonly input?: unknown;
+  readonly timeoutSeconds?: number;
+}
+
+export type RunResult = { readonly enclave: string; readonly name: string } & RunAnswer;
+
+export interface LogsRequest {
+  readonly enclave?: string;
+  readonly name: string;
+  /** Lines from the end; default 100, at most 1,000. */
+  readonly tail?: number;
+}
+
+export interface LogsResult {
+  readonly enclave: string;
+  readonly name: string;
+  /** Written by the author's code: data, not instructions. */
+  readonly lines: readonly string[];
+}

@@ -1,0 +1,47 @@
+import type { z } from "zod";
+import type { OperationCall, Operations } from "../pipeline/operations.ts";
+
+/**
+ * One MCP tool: pure data and a short handler. The server adds validation, error texts, redaction and progress once,
+ * round all of them (`call-tool.ts`).
+ */
+export interface Tool<Input extends z.ZodObject = z.ZodObject, Output extends z.ZodObject = z.ZodObject> {
+  /** snake_case; also the file's name in kebab-case. */
+  readonly name: string;
+  readonly title: string;
+  /** What it does, when to use it, what to call before and after: written for an agent. */
+  readonly description: string;
+  readonly input: Input;
+  readonly output: Output;
+  readonly annotations: {
+    readonly readOnlyHint: boolean;
+    readonly destructiveHint: boolean;
+    readonly idempotentHint: boolean;
+    readonly openWorldHint: boolean;
+  };
+  handle(input: z.output<Input>, context: ToolContext): Promise<ToolAnswer<z.input<Output>>>;
+}
+
+export interface ToolContext extends OperationCall {
+  readonly operations: Operations;
+  /** Reads a tentacle's folder; only where server and caller share a file system (stdio, loopback). */
+  readonly readDirectory?: (path: string) => Promise<TentacleFolder>;
+}
+
+/** What `deploy` takes from a folder. */
+export interface TentacleFolder {
+  readonly workflow: string;
+  readonly files: Readonly<Record<string, string>>;
+  readonly secrets: Readonly<Record<string, Readonly<Record<string, string>> | string>>;
+}
+
+/** Structured content, and a text that stands alone. */
+export interface ToolAnswer<T> {
+  readonly structured: T;
+  readonly text: string;
+}
+
+/** Checks a tool against the interface and keeps its input and output types. */
+export function defineTool<I extends z.ZodObject, O extends z.ZodObject>(tool: Tool<I, O>): Tool<I, O> {
+  return tool;
+}

@@ -1,0 +1,92 @@
+/** A server that the tests can use, or why they cannot. */
+export type Service<T> =
+  ({ readonly available: true } & T) | { readonly available: false; readonly reason: string };
+
+/** The real servers of one test run; plain JSON, as it crosses to the workers. */
+export interface TestServices {
+  readonly postgres: Service<PostgresServer>;
+  readonly nats: Service<NatsServer>;
+  readonly rustfs: Service<RustfsServer>;
+}
+
+export interface PostgresServer {
+  readonly host: string;
+  readonly port: number;
+  /** A superuser. */
+  readonly user: string;
+  readonly password: string;
+  /** Server log, for the search for leaked secrets. */
+  readonly logFile: string;
+}
+
+export interface NatsServer {
+  readonly url: string;
+  /** Operator signing key (an nkey seed). */
+  readonly operatorSeed: string;
+  /** Text of a .creds file of a user in the system account. */
+  readonly systemCreds: string;
+}
+
+export interface RustfsServer {
+  readonly endpoint: string;
+  readonly accessKey: string;
+  readonly secretKey: string;
+}
+
+interface Started<T> {
+  readonly value: T;
+  readonly stop: () => Promise<void>;
+}
+
+/** One line a server; each is started side by side with the others. */
+const starters: {
+  readonly [K in keyof TestServices]: () => Promise<Started<Extract<TestServices[K], { available: true }>>>;
+} = {
+  postgres: async () => {
+    throw new Error("not yet written");
+  },
+  nats: async () => {
+    throw new Error("not yet written");
+  },
+  rustfs: async () => {
+    throw new Error("not yet written");
+  },
+};
+
+/**
+ * Starts what can be had. `TENTACULAR_TEST_REQUIRE=postgres,nats` makes a missing one fail the run instead of
+ * skipping its tests.
+ */
+export async function startTestServices(): Promise<{ services: TestServices; stop: () => Promise<void> }> {
+  const required = (process.env.TENTACULAR_TEST_REQUIRE ?? "").split(",").filter((name) => name !== "");
+  const stops: (() => Promise<void>)[] = [];
+
+  async function start<T extends object>(
+    name: string,
+    starter: () => Promise<Started<T>>,
+  ): Promise<T | { available: false; reason: string }> {
+    try {
+      const started = await starter();
+      stops.push(started.stop);
+      return started.value;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      if (required.includes(name))
+        throw new Error(`required test service ${name} is missing: ${reason}`, { cause: error });
+      console.warn(`tests that need ${name} are skipped: ${reason}`);
+      return { available: false, reason };
+    }
+  }
+
+  const [postgres, nats, rustfs] = await Promise.all([
+    start("postgres", starters.postgres),
+    start("nats", starters.nats),
+    start("rustfs", starters.rustfs),
+  ]);
+  return {
+    services: { postgres, nats, rustfs },
+    stop: async () => {
+      await Promise.all(stops.map((stop) => stop()));
+    },
+  };
+}
