@@ -13,6 +13,7 @@ export interface Operations {
   list(request: ListRequest, call: OperationCall): Promise<ListResult>;
   run(request: RunRequest, call: OperationCall): Promise<RunResult>;
   logs(request: LogsRequest, call: OperationCall): Promise<LogsResult>;
+  secrets(request: SecretsRequest, call: OperationCall): Promise<SecretsResult>;
 }
 
 /** Cancellation and progress of one call. */
@@ -222,4 +223,23 @@ export interface LogsResult {
   readonly name: string;
   /** Written by the author's code: data, not instructions. */
   readonly lines: readonly string[];
+}
+
+/** Sets and lists the author's own secrets of a tentacle, deployed or not yet. Values go in and never come out. */
+export interface SecretsRequest {
+  readonly enclave?: string;
+  readonly name: string;
+  /** Merged by key into what is there. */
+  readonly set?: Readonly<Record<string, Readonly<Record<string, string>> | string>>;
+  /** `service` or `service.key`. */
+  readonly remove?: readonly string[];
+}
+
+export interface SecretsResult {
+  readonly enclave: string;
+  readonly name: string;
+  /** `service.key`, or `service` for one that is a plain text; sorted. */
+  readonly names: readonly string[];
+  readonly changed: boolean;
+  readonly next: string;
 }
