@@ -1,3 +1,10 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePort } from "../../src/embedded/port.ts";
+import { startRustfs } from "../../src/embedded/rustfs.ts";
+import { onPath } from "./on-path.ts";
+
 /** A server that the tests can use, or why they cannot. */
 export type Service<T> =
   ({ readonly available: true } & T) | { readonly available: false; readonly reason: string };
@@ -31,6 +38,8 @@ export interface RustfsServer {
   readonly endpoint: string;
   readonly accessKey: string;
   readonly secretKey: string;
+  /** Server log, for the search for leaked secrets. */
+  readonly logFile: string;
 }
 
 interface Started<T> {
@@ -48,10 +57,33 @@ const starters: {
   nats: async () => {
     throw new Error("not yet written");
   },
-  rustfs: async () => {
-    throw new Error("not yet written");
-  },
+  rustfs: startTestRustfs,
 };
+
+async function startTestRustfs(): Promise<Started<{ available: true } & RustfsServer>> {
+  const binary = await onPath("rustfs");
+  if (binary === undefined) throw new Error("no rustfs on PATH");
+  const folder = await mkdtemp(join(tmpdir(), "tentacular-test-rustfs-"));
+  const server = await startRustfs({
+    dataDir: folder,
+    logFile: join(folder, "rustfs.log"),
+    binary,
+    port: await freePort(),
+  });
+  return {
+    value: {
+      available: true,
+      endpoint: server.endpoint,
+      accessKey: server.accessKey,
+      secretKey: server.secretKey,
+      logFile: join(folder, "rustfs.log"),
+    },
+    stop: async () => {
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
 
 /**
  * Starts what can be had. `TENTACULAR_TEST_REQUIRE=postgres,nats` makes a missing one fail the run instead of
