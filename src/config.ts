@@ -1,0 +1,289 @@
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { closest } from "fastest-levenshtein";
+import { z } from "zod";
+import { InvalidInput, type Issue } from "./errors.ts";
+import type { RegistrarDefinition } from "./exoskeleton/registrar.ts";
+import type { Setting, SettingSpecs } from "./exoskeleton/settings.ts";
+
+/** Environment variables by name; `process.env` is read in this file alone. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What a command at a terminal needs to find its server. */
+export interface ClientConfig {
+  /** `--server`'s default: TNTC_SERVER. */
+  readonly server?: string;
+  readonly tokenFile?: string;
+  readonly enclave?: string;
+  /** Where `tntc up` keeps everything: `$XDG_STATE_HOME/tentacular`. */
+  readonly stateDir: string;
+  /** Downloaded server programs: `$XDG_CACHE_HOME/tentacular`. */
+  readonly cacheDir: string;
+  readonly pathEnv: string;
+  /** False when NO_COLOR is set (no-color.org). */
+  readonly color: boolean;
+}
+
+/** One backing service as configured: its parsed settings, or why it is off. */
+export type ServiceConfig =
+  | { readonly enabled: true; readonly settings: Readonly<Record<string, unknown>> }
+  | { readonly enabled: false };
+
+/** What a server needs. */
+export interface ServerConfig {
+  readonly stateDir: string;
+  readonly cacheDir: string;
+  readonly pathEnv: string;
+  readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
+  readonly installation: string;
+  readonly defaultEnclave: string;
+  /** `undeploy` without force also deletes the data. */
+  readonly cleanupOnUndeploy: boolean;
+  /** Programs to use instead of those found on PATH or fetched. */
+  readonly programs: { readonly deno?: string; readonly natsServer?: string; readonly rustfs?: string };
+  readonly image?: string;
+  /** By service name; every known service has an entry. */
+  readonly services: Readonly<Record<string, ServiceConfig>>;
+  /** The secret values among the settings, for redaction. */
+  readonly secrets: readonly string[];
+}
+
+const flag = z.stringbool();
+
+/** Settings of the server itself. Those of a service stand in its registrar's definition. */
+export const coreSettings = {
+  enabled: {
+    env: "TENTACULAR_EXOSKELETON_ENABLED",
+    schema: flag.default(true),
+    required: false,
+    secret: false,
+    doc: "`false` switches every backing service off, whatever else is set. Default `true`: a service is on when its settings are complete.",
+  },
+  cleanupOnUndeploy: {
+    env: "TENTACULAR_EXOSKELETON_CLEANUP_ON_UNDEPLOY",
+    schema: flag.default(false),
+    required: false,
+    secret: false,
+    doc: "`true`: every undeploy also deletes the data, as `--force` does. Default `false`.",
+  },
+  installation: {
+    env: "TENTACULAR_INSTALLATION",
+    schema: z
+      .string()
+      .regex(/^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/)
+      .default("default"),
+    required: false,
+    secret: false,
+    doc: "Names this installation in the ownership marks it leaves in the services; set it when two installations share one server. Default `default`.",
+  },
+  defaultEnclave: {
+    env: "TENTACULAR_ENCLAVE",
+    schema: z.string().default("local"),
+    required: false,
+    secret: false,
+    doc: "Enclave used where a call names none. Default `local`.",
+  },
+  logLevel: {
+    env: "TENTACULAR_LOG_LEVEL",
+    schema: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
+    required: false,
+    secret: false,
+    doc: "Least severe line written to stderr: `debug`, `info`, `warn`, `error` or `silent`. Default `info`.",
+  },
+  image: {
+    env: "TENTACULAR_IMAGE",
+    schema: z.string().optional(),
+    required: false,
+    secret: false,
+    doc: "Container image with Deno that runs tentacles on Kubernetes.",
+  },
+  deno: {
+    env: "TENTACULAR_DENO",
+    schema: z.string().optional(),
+    required: false,
+    secret: false,
+    doc: "Path of the Deno program for `tntc up`. Default: the npm package `deno`, then PATH.",
+  },
+  natsServer: {
+    env: "TENTACULAR_NATS_SERVER",
+    schema: z.string().optional(),
+    required: false,
+    secret: false,
+    doc: "Path of the nats-server program for `tntc up`. Default: PATH, the cache, then the official release.",
+  },
+  rustfs: {
+    env: "TENTACULAR_RUSTFS_SERVER",
+    schema: z.string().optional(),
+    required: false,
+    secret: false,
+    doc: "Path of the RustFS program for `tntc up`. Default: PATH, the cache, then the official release.",
+  },
+} as const satisfies SettingSpecs;
+
+/** Reads what a command at a terminal needs. */
+export function loadClientConfig(environment: Environment = process.env): ClientConfig {
+  const home = homedir();
+  const base = (name: string, fallback: string): string =>
+    join(nonEmpty(environment[name]) ?? join(home, fallback), "tentacular");
+  return {
+    server: nonEmpty(environment.TNTC_SERVER),
+    tokenFile: nonEmpty(environment.TNTC_TOKEN_FILE),
+    enclave: nonEmpty(environment.TNTC_ENCLAVE),
+    stateDir: base("XDG_STATE_HOME", ".local/state"),
+    cacheDir: base("XDG_CACHE_HOME", ".cache"),
+    pathEnv: environment.PATH ?? "",
+    color: nonEmpty(environment.NO_COLOR) === undefined,
+  };
+}
+
+/**
+ * Reads the server's settings and those of every service in `definitions`; values in `defaults` stand in where the
+ * environment has none (what `tntc up` started itself). Throws one InvalidInput that lists every unknown
+ * `TENTACULAR_*` name, bad value and half-configured service.
+ */
+export function loadServerConfig(
+  definitions: readonly RegistrarDefinition[],
+  defaults: Environment = {},
+  environment: Environment = process.env,
+): ServerConfig {
+  const reader = createReader({ ...defaults, ...withoutEmpty(environment) });
+  const core = reader.read(coreSettings);
+  const exoskeleton = core.values.enabled !== false;
+  const services: Record<string, ServiceConfig> = {};
+  for (const definition of definitions) {
+    const { values, present, missing } = reader.read(definition.settings);
+    services[definition.service] =
+      exoskeleton && present.length > 0 ? { enabled: true, settings: values } : { enabled: false };
+    if (present.length > 0 && missing.length > 0)
+      reader.problem(
+        missing[0] ?? "",
+        `${definition.service} is half configured: ${present.join(", ")} set, ${missing.join(", ")} missing`,
+        `Set ${missing.join(" and ")}, or unset ${present.join(" and ")} to run without ${definition.service}.`,
+      );
+  }
+  reader.finish(definitions);
+
+  const { stateDir, cacheDir, pathEnv } = loadClientConfig(environment);
+  const parsed = z
+    .object({
+      cleanupOnUndeploy: z.boolean(),
+      installation: z.string(),
+      defaultEnclave: z.string(),
+      logLevel: coreSettings.logLevel.schema,
+      image: z.string().optional(),
+      deno: z.string().optional(),
+      natsServer: z.string().optional(),
+      rustfs: z.string().optional(),
+    })
+    .parse(core.values);
+  const { deno, natsServer, rustfs, ...rest } = parsed;
+  return {
+    ...rest,
+    stateDir,
+    cacheDir,
+    pathEnv,
+    programs: { deno, natsServer, rustfs },
+    services,
+    secrets: reader.secrets,
+  };
+}
+
+interface ReadSettings {
+  readonly values: Readonly<Record<string, unknown>>;
+  /** Names that have a value, defaults not counted. */
+  readonly present: readonly string[];
+  /** Required names without a value. */
+  readonly missing: readonly string[];
+}
+
+function createReader(environment: Environment) {
+  const issues: Issue[] = [];
+  const secrets: string[] = [];
+
+  function problem(path: string, message: string, hint: string): void {
+    issues.push({ path, message, hint });
+  }
+
+  function valueOf(setting: Setting): string | undefined {
+    const direct = environment[setting.env];
+    if (!setting.secret) return direct;
+    const fileName = `${setting.env}_FILE`;
+    const path = environment[fileName];
+    if (path === undefined) return direct;
+    if (direct !== undefined) {
+      problem(fileName, `${setting.env} and ${fileName} are both set`, "Keep one of the two.");
+      return undefined;
+    }
+    try {
+      return readFileSync(path, "utf8").trimEnd();
+    } catch {
+      problem(
+        fileName,
+        `${fileName} names ${path}, which cannot be read`,
+        "Check the path and its permissions.",
+      );
+      return undefined;
+    }
+  }
+
+  function read(specs: SettingSpecs): ReadSettings {
+    const values: Record<string, unknown> = {};
+    const present: string[] = [];
+    const missing: string[] = [];
+    for (const [field, setting] of Object.entries(specs)) {
+      const text = valueOf(setting);
+      if (text !== undefined) {
+        present.push(setting.env);
+        if (setting.secret) secrets.push(text);
+      } else if (setting.required) {
+        missing.push(setting.env);
+        continue;
+      }
+      const parsed = setting.schema.safeParse(text);
+      if (parsed.success) values[field] = parsed.data;
+      else {
+        const shown = setting.secret || text === undefined ? "its value" : JSON.stringify(text);
+        const why = parsed.error.issues[0]?.message ?? "is not valid";
+        problem(setting.env, `${setting.env}: ${shown} is not accepted (${why})`, setting.doc);
+      }
+    }
+    return { values, present, missing };
+  }
+
+  function finish(definitions: readonly RegistrarDefinition[]): void {
+    const known = knownNames(definitions);
+    for (const name of Object.keys(environment)) {
+      if (!name.startsWith("TENTACULAR_") || name.startsWith("TENTACULAR_TEST_") || known.includes(name))
+        continue;
+      problem(name, `${name} is no setting of Tentacular`, `Did you mean ${closest(name, known)}?`);
+    }
+    const first = issues[0];
+    if (first === undefined) return;
+    const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : "";
+    throw new InvalidInput(`configuration: ${first.message}${more}`, {
+      hint: first.hint,
+      path: first.path,
+      issues,
+    });
+  }
+
+  return { read, problem, finish, secrets };
+}
+
+/** Every name that the environment may hold, `_FILE` forms included. */
+export function knownNames(definitions: readonly RegistrarDefinition[]): readonly string[] {
+  return [coreSettings, ...definitions.map(({ settings }) => settings)]
+    .flatMap((specs: SettingSpecs) => Object.values(specs))
+    .flatMap(({ env, secret }) => (secret ? [env, `${env}_FILE`] : [env]));
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === undefined || text === "" ? undefined : text;
+}
+
+function withoutEmpty(environment: Environment): Environment {
+  return Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ""),
+  );
+}
