@@ -16,6 +16,10 @@ export interface ChildOptions {
   /** Asked again and again until it says true; it must bound itself in time. */
   readonly ready: () => Promise<boolean>;
   readonly readyWithinMs: number;
+  /** Who the child runs as; only root can choose. */
+  readonly user?: { readonly uid: number; readonly gid: number };
+  /** How `stop` asks first; default SIGTERM. */
+  readonly stopSignal?: "SIGTERM" | "SIGINT";
 }
 
 /** A running child process of ours. */
@@ -23,7 +27,7 @@ export interface Child {
   readonly pid: number;
   /** Resolves when the process has ended, with a phrase for people: `exit code 1`. */
   readonly ended: Promise<string>;
-  /** SIGTERM, then SIGKILL after `graceMs` (default 5,000); resolves when it is gone. */
+  /** `stopSignal`, then SIGKILL after `graceMs` (default 5,000); resolves when it is gone. */
   stop(graceMs?: number): Promise<void>;
 }
 
@@ -36,6 +40,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
       cwd: options.cwd,
       env: { ...options.env },
       stdio: ["ignore", log, log],
+      ...options.user,
     });
   } finally {
     closeSync(log);
@@ -53,7 +58,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
 
   async function stop(graceMs = 5_000): Promise<void> {
     if (end !== undefined) return;
-    child.kill("SIGTERM");
+    child.kill(options.stopSignal ?? "SIGTERM");
     const timer = setTimeout(() => child.kill("SIGKILL"), graceMs);
     await ended;
     clearTimeout(timer);

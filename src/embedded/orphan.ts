@@ -65,15 +65,17 @@ function signal(pid: number, name: "SIGTERM" | "SIGKILL"): void {
   }
 }
 
-/** A living process by its id: from /proc (slim images have no ps), else from ps. */
-async function lookUp(pid: number): Promise<{ parent: number; command: string } | undefined> {
+/** A living process by its id, its whole command line with it: from /proc (slim images have no ps), else from ps. */
+export async function lookUp(
+  pid: number,
+): Promise<{ readonly parent: number; readonly command: string } | undefined> {
   try {
     if (process.platform === "linux") {
       const command = (await readFile(`/proc/${pid}/cmdline`, "utf8")).replaceAll("\0", " ");
       const parent = /^PPid:\s+(\d+)$/m.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1];
       return { parent: Number(parent), command };
     }
-    const { stdout } = await promisify(execFile)("ps", ["-o", "ppid=,command=", "-p", String(pid)]);
+    const { stdout } = await promisify(execFile)("ps", ["-ww", "-o", "ppid=,command=", "-p", String(pid)]);
     const [, parent, command] = /^\s*(\d+)\s+(.*)$/s.exec(stdout) ?? [];
     return command === undefined ? undefined : { parent: Number(parent), command };
   } catch {

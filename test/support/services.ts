@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "../../src/embedded/port.ts";
+import { startPostgres } from "../../src/embedded/postgres.ts";
 import { startRustfs } from "../../src/embedded/rustfs.ts";
 import { onPath } from "./on-path.ts";
 
@@ -51,14 +52,32 @@ interface Started<T> {
 const starters: {
   readonly [K in keyof TestServices]: () => Promise<Started<Extract<TestServices[K], { available: true }>>>;
 } = {
-  postgres: async () => {
-    throw new Error("not yet written");
-  },
+  postgres: startTestPostgres,
   nats: async () => {
     throw new Error("not yet written");
   },
   rustfs: startTestRustfs,
 };
+
+async function startTestPostgres(): Promise<Started<{ available: true } & PostgresServer>> {
+  const folder = await mkdtemp(join(tmpdir(), "tentacular-test-postgres-"));
+  const logFile = join(folder, "postgres.log");
+  const server = await startPostgres({ dataDir: folder, logFile });
+  return {
+    value: {
+      available: true,
+      host: server.host,
+      port: server.port,
+      user: server.user,
+      password: server.password,
+      logFile,
+    },
+    stop: async () => {
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
 
 async function startTestRustfs(): Promise<Started<{ available: true } & RustfsServer>> {
   const binary = await onPath("rustfs");
