@@ -3,9 +3,8 @@ import { closeSync, openSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Unavailable } from "../errors.ts";
 
-export interface ChildOptions {
-  /** For messages: `nats-server`. */
-  readonly name: string;
+/** What to run, and where its output goes. */
+export interface SpawnOptions {
   readonly command: string;
   readonly args: readonly string[];
   /** The whole environment of the child: nothing is inherited, so no secret of ours can leak into it. */
@@ -13,13 +12,18 @@ export interface ChildOptions {
   readonly cwd: string;
   /** stdout and stderr are appended here. */
   readonly logFile: string;
-  /** Asked again and again until it says true; it must bound itself in time. */
-  readonly ready: () => Promise<boolean>;
-  readonly readyWithinMs: number;
   /** Who the child runs as; only root can choose. */
   readonly user?: { readonly uid: number; readonly gid: number };
   /** How `stop` asks first; default SIGTERM. */
   readonly stopSignal?: "SIGTERM" | "SIGINT";
+}
+
+export interface ChildOptions extends SpawnOptions {
+  /** For messages: `nats-server`. */
+  readonly name: string;
+  /** Asked again and again until it says true; it must bound itself in time. */
+  readonly ready: () => Promise<boolean>;
+  readonly readyWithinMs: number;
 }
 
 /** A running child process of ours. */
@@ -31,8 +35,8 @@ export interface Child {
   stop(graceMs?: number): Promise<void>;
 }
 
-/** Starts a server as a child and waits until it is ready; a child that does not get ready is ended. */
-export async function startChild(options: ChildOptions): Promise<Child> {
+/** Starts a child process; one that cannot be started has ended with the reason, and the id 0. */
+export function spawnChild(options: SpawnOptions): Child {
   const log = openSync(options.logFile, "a", 0o600);
   let child: ChildProcess;
   try {
@@ -45,30 +49,38 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   } finally {
     closeSync(log);
   }
+  let running = true;
   const ended = new Promise<string>((resolve) => {
     child.once("error", (error) => resolve(error.message));
     child.once("exit", (code, signal) =>
       resolve(signal === null ? `exit code ${code ?? 0}` : `signal ${signal}`),
     );
-  });
-  let end: string | undefined;
-  void ended.then((how) => {
-    end = how;
+  }).finally(() => {
+    running = false;
   });
 
   async function stop(graceMs = 5_000): Promise<void> {
-    if (end !== undefined) return;
+    if (!running) return;
     child.kill(options.stopSignal ?? "SIGTERM");
     const timer = setTimeout(() => child.kill("SIGKILL"), graceMs);
     await ended;
     clearTimeout(timer);
   }
+  return { pid: child.pid ?? 0, ended, stop };
+}
 
+/** Starts a server as a child and waits until it is ready; a child that does not get ready is ended. */
+export async function startChild(options: ChildOptions): Promise<Child> {
+  const child = spawnChild(options);
+  let end: string | undefined;
+  void child.ended.then((how) => {
+    end = how;
+  });
   const deadline = Date.now() + options.readyWithinMs;
   for (;;) {
-    if (end === undefined && (await options.ready())) break;
+    if (end === undefined && (await options.ready())) return child;
     if (end !== undefined || Date.now() > deadline) {
-      await stop(1_000);
+      await child.stop(1_000);
       throw new Unavailable(
         end === undefined
           ? `${options.name} was not ready within ${options.readyWithinMs / 1000} s`
@@ -78,5 +90,4 @@ export async function startChild(options: ChildOptions): Promise<Child> {
     }
     await sleep(25);
   }
-  return { pid: child.pid ?? 0, ended, stop };
 }

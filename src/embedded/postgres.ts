@@ -31,6 +31,8 @@ export interface RunningPostgres {
   readonly user: string;
   readonly password: string;
   readonly version: string;
+  /** Resolves when it has ended, with a phrase for people. */
+  readonly ended: Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -66,7 +68,15 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
     startServer({ binaries, data, password, port: candidate, logFile: options.logFile, user }),
   );
   await writeFile(portFile, String(port));
-  return { host: HOST, port, user: USER, password, version, stop: () => child.stop(15_000) };
+  return {
+    host: HOST,
+    port,
+    user: USER,
+    password,
+    version,
+    ended: child.ended,
+    stop: () => child.stop(15_000),
+  };
 }
 
 async function choosePlace(dataDir: string, user: UnixUser | undefined, log: Logger): Promise<string> {

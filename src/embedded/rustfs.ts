@@ -28,6 +28,8 @@ export interface RunningRustfs {
   readonly secretKey: string;
   readonly version?: string;
   readonly pid: number;
+  /** Resolves when it has ended, with a phrase for people. */
+  readonly ended: Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -85,6 +87,7 @@ export async function startRustfs(options: RustfsOptions): Promise<RunningRustfs
     secretKey,
     ...(version !== undefined && { version }),
     pid: child.pid,
+    ended: child.ended,
     stop: () => child.stop(),
   };
 }

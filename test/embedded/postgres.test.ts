@@ -34,7 +34,9 @@ async function start(port?: number): Promise<RunningPostgres> {
   return server;
 }
 
-async function ask(server: RunningPostgres, query: (sql: Sql) => Promise<unknown>): Promise<unknown> {
+type Address = Pick<RunningPostgres, "host" | "port" | "user" | "password">;
+
+async function ask(server: Address, query: (sql: Sql) => Promise<unknown>): Promise<unknown> {
   const { host, port, user, password } = server;
   const sql = postgres({ host, port, user, password, database: "postgres", max: 1, ssl: false });
   try {
@@ -124,7 +126,7 @@ describe("startPostgres", () => {
     const { port } = await startInAnotherProcess();
     await expect(start()).rejects.toBeInstanceOf(Conflict);
     const password = await readFile(join(folder, "pg", "password"), "utf8");
-    const server = { host: "127.0.0.1", port, user: "postgres", password, version: "", stop: async () => {} };
+    const server = { host: "127.0.0.1", port, user: "postgres", password };
     expect(await ask(server, (sql) => sql`SELECT 1 AS one`)).toEqual([{ one: 1 }]);
   });
 

@@ -1,0 +1,93 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+
+/** Of a temporary file beside its target; the process id in it tells whose leftover it is. */
+const TEMPORARY = /^\.(\d+)-[0-9a-f]{12}\.tmp$/;
+
+/** A name in `folder` for a file that is not finished; listings leave such names out. */
+export function temporaryPath(folder: string): string {
+  return join(folder, `.${process.pid}-${randomBytes(6).toString("hex")}.tmp`);
+}
+
+/** Is this the name of an unfinished file (of a living or a killed process)? */
+export function isTemporary(name: string): boolean {
+  return TEMPORARY.test(name);
+}
+
+/**
+ * Writes a file so that every reader, also after a crash, sees the old content or the new and nothing between. The
+ * folder is made, for its owner only, when it is missing.
+ */
+export async function writeFileAtomic(
+  path: string,
+  content: string | Uint8Array,
+  options: {
+    readonly mode?: number;
+    /** False where losing the file with the machine's power does no harm: saves the wait for the disk. */
+    readonly durable?: boolean;
+  } = {},
+): Promise<void> {
+  const { mode = 0o600, durable = true } = options;
+  const folder = dirname(path);
+  const temporary = temporaryPath(folder);
+  const file = await openNew(temporary, mode);
+  try {
+    try {
+      await file.writeFile(content);
+      if (durable) await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+
+  async function openNew(name: string, fileMode: number) {
+    try {
+      return await open(name, "wx", fileMode);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      await makePrivateFolder(folder);
+      return await open(name, "wx", fileMode);
+    }
+  }
+}
+
+/** Makes a folder, and those above it that are missing, readable by their owner only. */
+export async function makePrivateFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+}
+
+/** The text of a file, or undefined when there is none. */
+export async function readTextIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/** The names in a folder, sorted, without unfinished files; none when there is no such folder. */
+export async function listFolder(path: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(path)).filter((name) => !isTemporary(name)).sort();
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+/** Did it fail because the file or a folder above it does not exist? */
+export function isMissing(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === "ENOENT" || code === "ENOTDIR";
+}
+
+/** `code` of a Node system error, such as `EEXIST`. */
+export function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+}
