@@ -24,6 +24,8 @@ export interface ChildOptions extends SpawnOptions {
   /** Asked again and again until it says true; it must bound itself in time. */
   readonly ready: () => Promise<boolean>;
   readonly readyWithinMs: number;
+  /** Told the process id before the child is ready, so that it can be written down in time. */
+  readonly onSpawn?: (pid: number) => Promise<void>;
 }
 
 /** A running child process of ours. */
@@ -76,6 +78,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   void child.ended.then((how) => {
     end = how;
   });
+  if (child.pid !== 0) await options.onSpawn?.(child.pid);
   const deadline = Date.now() + options.readyWithinMs;
   for (;;) {
     if (end === undefined && (await options.ready())) return child;

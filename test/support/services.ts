@@ -1,6 +1,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { loadClientConfig } from "../../src/config.ts";
+import { findBinary, type FindOptions } from "../../src/embedded/binaries.ts";
+import { natsBinary, startNats } from "../../src/embedded/nats.ts";
 import { freePort } from "../../src/embedded/port.ts";
 import { startPostgres } from "../../src/embedded/postgres.ts";
 import { startRustfs } from "../../src/embedded/rustfs.ts";
@@ -33,6 +36,8 @@ export interface NatsServer {
   readonly operatorSeed: string;
   /** Text of a .creds file of a user in the system account. */
   readonly systemCreds: string;
+  /** Server log, for the search for leaked secrets. */
+  readonly logFile: string;
 }
 
 export interface RustfsServer {
@@ -53,9 +58,7 @@ const starters: {
   readonly [K in keyof TestServices]: () => Promise<Started<Extract<TestServices[K], { available: true }>>>;
 } = {
   postgres: startTestPostgres,
-  nats: async () => {
-    throw new Error("not yet written");
-  },
+  nats: startTestNats,
   rustfs: startTestRustfs,
 };
 
@@ -77,6 +80,34 @@ async function startTestPostgres(): Promise<Started<{ available: true } & Postgr
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+async function startTestNats(): Promise<Started<{ available: true } & NatsServer>> {
+  const { path } = await findBinary(natsBinary, {
+    ...whereToFind(),
+    onProgress: (text) => console.warn(text),
+  });
+  const folder = await mkdtemp(join(tmpdir(), "tentacular-test-nats-"));
+  const logFile = join(folder, "nats.log");
+  const { url, operatorSeed, systemCreds, stop } = await startNats({
+    dataDir: folder,
+    logFile,
+    binary: path,
+    port: await freePort(),
+  });
+  return {
+    value: { available: true, url, operatorSeed, systemCreds, logFile },
+    stop: async () => {
+      await stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Programs are looked for and fetched as `tntc up` does it. */
+export function whereToFind(): Pick<FindOptions, "pathEnv" | "cacheDir" | "fetch" | "goEnv"> {
+  const { pathEnv, cacheDir } = loadClientConfig();
+  return { pathEnv, cacheDir, fetch: true, goEnv: process.env };
 }
 
 async function startTestRustfs(): Promise<Started<{ available: true } & RustfsServer>> {
