@@ -1,0 +1,70 @@
+import {
+  type ErrorCode,
+  type ErrorReport,
+  type Issue,
+  TentacularError,
+  toTentacularError,
+} from "../errors.ts";
+import { type OutputFormat, serialise } from "./output.ts";
+import type { Style } from "./style.ts";
+import { plain } from "./text.ts";
+
+/** What the process ends with, by what happened; `docs/cli.md` lists them. */
+export const exitCodes = {
+  ok: 0,
+  internal: 1,
+  invalid_input: 2,
+  not_enabled: 3,
+  unavailable: 4,
+  conflict: 5,
+  /** The command did its part, but what it asked for did not come out whole: a node failed, something could not be removed. */
+  incomplete: 6,
+  interrupted: 130,
+} as const satisfies Record<ErrorCode | "ok" | "incomplete" | "interrupted", number>;
+
+/** What every command ends with. */
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** Any thrown value as the report that is shown and the code the process ends with. */
+export function reportOf(error: unknown, attempted: string): { report: ErrorReport; exitCode: ExitCode } {
+  const known = error instanceof TentacularError ? error : unforeseen(error, attempted);
+  return { report: known.report(), exitCode: exitCodes[known.code] };
+}
+
+/** The report for people or programs, ready to be written to stderr. */
+export async function renderFailure(
+  report: ErrorReport,
+  format: OutputFormat,
+  style: Style,
+): Promise<string> {
+  if (format !== "text") return `${await serialise(format, { error: report })}\n`;
+  const lines = [`${style.bold(style.red("error:"))} ${plain(report.message)}`];
+  for (const issue of report.issues ?? []) lines.push(...issueLines(issue, report, style));
+  const shownHint = report.issues?.length === 1 && report.issues[0]?.hint === report.hint;
+  if (!shownHint && report.hint !== "") lines.push(`${style.cyan("hint:")} ${plain(report.hint)}`);
+  return `${lines.join("\n")}\n`;
+}
+
+/** `workflow.yaml:12:5`, as far as it is known. */
+export function placeOf(issue: Pick<Issue, "line" | "column">, file = "workflow.yaml"): string {
+  return [file, issue.line, issue.column].filter((part) => part !== undefined).join(":");
+}
+
+function issueLines(issue: Issue, report: ErrorReport, style: Style): string[] {
+  const place = issue.line === undefined ? issue.path : `${placeOf(issue)}  ${issue.path}`;
+  const repeats = report.message.includes(issue.message);
+  return [
+    `  ${style.bold(plain(place))}${repeats ? "" : `  ${plain(issue.message)}`}`,
+    ...(issue.hint === "" ? [] : [`    ${style.cyan("hint:")} ${plain(issue.hint)}`]),
+  ];
+}
+
+/** The stack of a defect is what a bug report needs; it stands on stderr of this machine alone. */
+function unforeseen(error: unknown, attempted: string): TentacularError {
+  const known = toTentacularError(error, attempted);
+  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return new TentacularError(known.code, known.message, {
+    hint: `This is a defect of tntc; please report it with what follows.\n${detail}`,
+    cause: error,
+  });
+}

@@ -1,0 +1,211 @@
+import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { packageVersion } from "../version.ts";
+import type { ExitCode } from "./failure.ts";
+import { examples, formatHelp } from "./help.ts";
+import type { CommandIo, GlobalOptions } from "./io.ts";
+import { outputFormats } from "./output.ts";
+
+/** Runs a command's implementation, which it loads itself, with what the global options say. */
+export type Invocation = (
+  options: GlobalOptions,
+  command: (io: CommandIo) => Promise<ExitCode>,
+) => Promise<void>;
+
+/** The clients that `tntc mcp config` knows. */
+export const mcpClients = ["claude-desktop", "claude-code", "cursor", "vscode"] as const;
+
+/** The shells that `tntc completion` knows. */
+export const shells = ["bash", "zsh", "fish", "powershell"] as const;
+
+/** Declares every command. Nothing of a command's work is loaded before it runs: starting must stay cheap. */
+export function createProgram(invoke: Invocation): Command {
+  const program = new Command("tntc");
+  const run = (command: Command, work: (io: CommandIo) => Promise<ExitCode>) =>
+    invoke(command.optsWithGlobals<GlobalOptions>(), work);
+
+  formatHelp(program)
+    .description("Gives each AI-written workflow its own slice of Postgres, NATS, S3 and SPIFFE.")
+    .version(packageVersion(), "-V, --version", "print the version")
+    .addHelpCommand(
+      new Command("help").argument("[command]").description("show how a command is used").helpGroup("Other:"),
+    )
+    .helpOption("-h, --help", "show how it is used")
+    .option("-e, --enclave <name>", "enclave to work in (TNTC_ENCLAVE; default: the server's)")
+    .addOption(new Option("-o, --output <format>", "what stdout gets").choices(outputFormats).default("text"))
+    .option("-y, --yes", "do not ask")
+    .option("--server <url>", "server to talk to (TNTC_SERVER; default: that of `tntc up`)")
+    .option("--token-file <path>", "file with the server's token (TNTC_TOKEN_FILE)")
+    .exitOverride();
+
+  program.commandsGroup("Start here:");
+  program
+    .command("up")
+    .description("start Postgres, NATS and a server on this machine, and keep them running")
+    .addHelpText("after", examples(["tntc up", "start everything; Ctrl-C ends it, data stays"]))
+    .action((_options: object, command: Command) =>
+      run(command, async (io) => (await import("./commands/up.ts")).run({}, io)),
+    );
+  program
+    .command("demo")
+    .description("walk the whole main job on this machine, from deploy to undeploy")
+    .addHelpText("after", examples(["tntc demo", "needs nothing that runs already"]))
+    .action((_options: object, command: Command) =>
+      run(command, async (io) => (await import("./commands/demo.ts")).run({}, io)),
+    );
+
+  program.commandsGroup("Tentacles:");
+  program
+    .command("status")
+    .description("show how a tentacle is; without a name, all of them")
+    .argument("[name]", "the tentacle")
+    .option("--detail", "with facts and drift of each dependency, objects and stages")
+    .addHelpText("after", examples(["tntc status ledger --detail", ""], ["tntc status -o json", ""]))
+    .action((name: string | undefined, options: { detail?: boolean }, command: Command) =>
+      run(command, async (io) =>
+        (await import("./commands/status.ts")).run({ ...(name !== undefined && { name }), ...options }, io),
+      ),
+    );
+  program
+    .command("run")
+    .description("run a tentacle once and print its result")
+    .argument("<name>", "the tentacle")
+    .option("--input <json>", "input of its first nodes: JSON, @file, or - for stdin")
+    .option("--timeout <seconds>", "how long to wait for the result", positive)
+    .addHelpText(
+      "after",
+      examples(
+        [`tntc run ledger --input '{"amount": 5}'`, ""],
+        ["tntc run ledger --input @event.json", "from a file"],
+        ["tntc run ledger | jq .total", "stdout is the result alone"],
+      ),
+    )
+    .action((name: string, options: { input?: string; timeout?: number }, command: Command) =>
+      run(command, async (io) => (await import("./commands/run.ts")).run({ name, ...options }, io)),
+    );
+  program
+    .command("logs")
+    .description("print the last lines of a tentacle's log")
+    .argument("<name>", "the tentacle")
+    .option("-n, --tail <lines>", "how many lines (1 to 1000)", lines, 100)
+    .addHelpText("after", examples(["tntc logs ledger --tail 20", ""]))
+    .action((name: string, options: { tail: number }, command: Command) =>
+      run(command, async (io) => (await import("./commands/logs.ts")).run({ name, ...options }, io)),
+    );
+  program
+    .command("list")
+    .alias("ls")
+    .description("list the tentacles of an enclave")
+    .option("--limit <count>", "stop after so many", positive)
+    .addHelpText("after", examples(["tntc list", ""], ["tntc list -e team-a -o json", ""]))
+    .action((options: { limit?: number }, command: Command) =>
+      run(command, async (io) => (await import("./commands/list.ts")).run(options, io)),
+    );
+  program
+    .command("undeploy")
+    .description("stop a tentacle and end its access; its data stays unless forced")
+    .argument("<name>", "the tentacle")
+    .option("--force", "delete its data too: schema, streams, objects")
+    .addHelpText(
+      "after",
+      examples(
+        ["tntc undeploy ledger", "a later deploy finds its data again"],
+        ["tntc undeploy ledger --force --yes", "leave nothing, do not ask"],
+      ),
+    )
+    .action((name: string, options: { force?: boolean }, command: Command) =>
+      run(command, async (io) => (await import("./commands/undeploy.ts")).run({ name, ...options }, io)),
+    );
+
+  const secrets = program.command("secrets").description("set, list and remove a tentacle's own secrets");
+  secrets
+    .command("set")
+    .description("set one secret; its value comes from a prompt or from stdin")
+    .argument("<name>", "the tentacle")
+    .argument("<secret>", "service.key as in the contract's auth.secret, or service for a plain text")
+    .addHelpText(
+      "after",
+      examples(
+        ["tntc secrets set ledger github.token", "asks, and shows nothing of what you type"],
+        ["pass github | tntc secrets set ledger github.token", "one line end is cut off"],
+      ),
+    )
+    .action((name: string, secret: string, _options: object, command: Command) =>
+      run(command, async (io) => (await import("./commands/secrets.ts")).set({ name, secret }, io)),
+    );
+  secrets
+    .command("list")
+    .description("list the names of its secrets, never their values")
+    .argument("<name>", "the tentacle")
+    .addHelpText("after", examples(["tntc secrets list ledger", ""]))
+    .action((name: string, _options: object, command: Command) =>
+      run(command, async (io) => (await import("./commands/secrets.ts")).list({ name }, io)),
+    );
+  secrets
+    .command("remove")
+    .description("remove secrets")
+    .argument("<name>", "the tentacle")
+    .argument("<secret...>", "service.key, or service for all of its keys")
+    .addHelpText("after", examples(["tntc secrets remove ledger github.token", ""]))
+    .action((name: string, names: string[], _options: object, command: Command) =>
+      run(command, async (io) =>
+        (await import("./commands/secrets.ts")).remove({ name, secrets: names }, io),
+      ),
+    );
+
+  program.commandsGroup("Server:");
+  const enclave = program.command("enclave").description("ask the server about an enclave");
+  enclave
+    .command("info")
+    .description("show which services are usable, what is deployed, limits, and how to declare dependencies")
+    .addHelpText("after", examples(["tntc enclave info", ""], ["tntc enclave info -o json", ""]))
+    .action((_options: object, command: Command) =>
+      run(command, async (io) => (await import("./commands/enclave-info.ts")).run({}, io)),
+    );
+  const mcp = program
+    .command("mcp")
+    .description("serve MCP over stdio, for an AI agent's client to start")
+    .addHelpText("after", examples(["tntc mcp", "usually started by the client; see tntc mcp config"]))
+    .action((_options: object, command: Command) =>
+      run(command, async (io) => (await import("./commands/mcp.ts")).run({}, io)),
+    );
+  mcp
+    .command("config")
+    .description("print the configuration of an MCP client")
+    .addOption(new Option("--client <name>", "which client").choices(mcpClients).default("claude-desktop"))
+    .addHelpText("after", examples(["tntc mcp config --client vscode", ""]))
+    .action((options: { client: string }, command: Command) =>
+      run(command, async (io) => (await import("./commands/mcp.ts")).config(options, io)),
+    );
+  program.commandsGroup("Other:");
+  program
+    .command("completion")
+    .description("print the completion script of a shell")
+    .addArgument(new Argument("<shell>", "your shell").choices(shells))
+    .addHelpText(
+      "after",
+      examples(
+        ["source <(tntc completion bash)", "now; put it into ~/.bashrc to keep it"],
+        ["tntc completion fish > ~/.config/fish/completions/tntc.fish", ""],
+      ),
+    )
+    .action(async (shell: string) => (await import("./commands/completion.ts")).script(shell));
+  program
+    .command("complete", { hidden: true })
+    .argument("[words...]")
+    .allowUnknownOption()
+    .action(async (words: string[]) => (await import("./commands/completion.ts")).complete(program, words));
+
+  return program;
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("Write a whole number from 1.");
+  return value;
+}
+
+function lines(text: string): number {
+  const value = positive(text);
+  if (value > 1000) throw new InvalidArgumentError("At most 1000.");
+  return value;
+}

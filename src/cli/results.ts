@@ -1,0 +1,150 @@
+import { z } from "zod";
+import { Internal } from "../errors.ts";
+
+/*
+ * What the tools answer, checked at the door: the server may be of another version. Only what this program prints is asked
+ * for, and words that a later version may add are plain strings; `-o json` prints the answer as it came.
+ */
+
+const list = <T extends z.ZodType>(item: T) => z.array(item).readonly();
+const map = <T extends z.ZodType>(value: T) => z.record(z.string(), value).readonly();
+
+const strings = list(z.string());
+const drift = list(z.object({ item: z.string(), problem: z.string() }));
+const steps = list(z.object({ step: z.string(), ms: z.number() }));
+
+const workload = z.object({
+  state: z.string(),
+  reason: z.string().optional(),
+  restarts: z.number(),
+  startedAt: z.string().optional(),
+  address: z.string().optional(),
+});
+
+const summary = z.object({
+  name: z.string(),
+  version: z.string(),
+  state: z.string(),
+  dependencies: strings,
+  deployedAt: z.string(),
+});
+
+export const enclaveInfoSchema = z.object({
+  enclave: z.string(),
+  cluster: z.object({
+    kind: z.string(),
+    available: z.boolean(),
+    reason: z.string().optional(),
+    version: z.string().optional(),
+  }),
+  exo_services: map(
+    z.object({
+      enabled: z.boolean(),
+      available: z.boolean(),
+      reason: z.string().optional(),
+      version: z.string().optional(),
+      dependency: z.string(),
+      summary: z.string(),
+    }),
+  ),
+  tentacles: list(summary),
+  next: z.string().optional(),
+  limits: map(z.number()),
+  guide: strings,
+});
+
+export const deploySchema = z.object({
+  enclave: z.string(),
+  name: z.string(),
+  version: z.string(),
+  dry_run: z.boolean(),
+  revision: z.number(),
+  changed: z.boolean(),
+  steps,
+  dependencies: list(
+    z.object({
+      dependency: z.string(),
+      service: z.string(),
+      names: map(z.string()),
+      created: strings,
+      repaired: strings,
+    }),
+  ),
+  workflow: z.string(),
+  plan: list(z.object({ action: z.string(), object: z.string() })),
+  workload: workload.optional(),
+  warnings: strings,
+});
+
+export const undeploySchema = z.object({
+  enclave: z.string(),
+  name: z.string(),
+  force: z.boolean(),
+  steps,
+  removed: strings,
+  retained: strings,
+  failed: drift,
+});
+
+export const statusSchema = z.object({
+  enclave: z.string(),
+  name: z.string(),
+  version: z.string(),
+  revision: z.number(),
+  state: z.string(),
+  workload,
+  dependencies: list(
+    z.object({
+      dependency: z.string(),
+      service: z.string(),
+      state: z.string(),
+      reason: z.string().optional(),
+      names: map(z.string()),
+      facts: map(z.union([z.string(), z.number(), z.boolean()])).optional(),
+      drift: drift.optional(),
+    }),
+  ),
+  objects: strings.optional(),
+  stages: list(strings).optional(),
+  deployedAt: z.string().optional(),
+  operation: z.object({ kind: z.string(), since: z.string(), holder: z.string().optional() }).optional(),
+});
+
+export const listSchema = z.object({
+  enclave: z.string(),
+  tentacles: list(summary),
+  next: z.string().optional(),
+});
+
+export const runSchema = z.object({
+  name: z.string(),
+  ok: z.boolean(),
+  result: z.unknown().optional(),
+  error: z
+    .object({ node: z.string().optional(), message: z.string(), hint: z.string().optional() })
+    .optional(),
+  durationMs: z.number(),
+  nodes: list(z.object({ node: z.string(), ok: z.boolean(), attempts: z.number(), durationMs: z.number() })),
+});
+
+export const logsSchema = z.object({ name: z.string(), lines: strings });
+
+export const secretsSchema = z.object({ name: z.string(), names: strings, changed: z.boolean() });
+
+export type EnclaveInfoView = z.infer<typeof enclaveInfoSchema>;
+export type DeployView = z.infer<typeof deploySchema>;
+export type UndeployView = z.infer<typeof undeploySchema>;
+export type StatusView = z.infer<typeof statusSchema>;
+export type ListView = z.infer<typeof listSchema>;
+export type RunView = z.infer<typeof runSchema>;
+
+/** The answer of `tool` as its type; an answer of another shape is the server's fault and says so. */
+export function parseResult<T>(tool: string, schema: z.ZodType<T>, structured: unknown): T {
+  const parsed = schema.safeParse(structured);
+  if (parsed.success) return parsed.data;
+  const at = parsed.error.issues[0]?.path.join(".") ?? "";
+  throw new Internal(`the server's answer to ${tool} is not understood${at === "" ? "" : ` (at ${at})`}`, {
+    hint: "The server and this tntc may be of different versions: compare `tntc --version` on both. `-o json` prints the answer as it is.",
+    cause: parsed.error,
+  });
+}

@@ -1,0 +1,96 @@
+import { CommanderError } from "commander";
+import { TentacularError } from "../errors.ts";
+import { type ExitCode, exitCodes, renderFailure, reportOf } from "./failure.ts";
+import type { CommandIo, GlobalOptions } from "./io.ts";
+import {
+  type OutputFormat,
+  createOutput,
+  endQuietlyOnBrokenPipe,
+  outputFormats,
+  writeError,
+} from "./output.ts";
+import { type Invocation, createProgram } from "./program.ts";
+import { createStyle } from "./style.ts";
+import { usageError } from "./usage.ts";
+
+/** Runs one command line and gives the process's exit code; every failure has been printed. */
+export async function runCli(argv: readonly string[]): Promise<ExitCode> {
+  endQuietlyOnBrokenPipe();
+  const controller = new AbortController();
+  const stopListening = abortOnSignals(controller);
+  const state: { exitCode: ExitCode; color: boolean } = { exitCode: exitCodes.ok, color: true };
+
+  const invoke: Invocation = async (options, command) => {
+    const { loadClientConfig } = await import("../config.ts");
+    const config = loadClientConfig();
+    state.color = config.color;
+    state.exitCode = await command(createIo(options, config, controller.signal));
+  };
+  const program = createProgram(invoke);
+  try {
+    await program.parseAsync(argv.length === 0 ? ["help"] : argv, { from: "user" });
+    return state.exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.ok;
+    if (controller.signal.aborted && !(error instanceof TentacularError)) return interrupted();
+    const known = error instanceof CommanderError ? usageError(error, argv, program) : error;
+    const { report, exitCode } = reportOf(known, `tntc ${argv[0] ?? ""}`.trim());
+    writeError(await renderFailure(report, formatIn(argv), createStyle(state.color && process.stderr.isTTY)));
+    return exitCode;
+  } finally {
+    stopListening();
+  }
+}
+
+function createIo(options: GlobalOptions, config: CommandIo["config"], signal: AbortSignal): CommandIo {
+  const enclave = options.enclave ?? config.enclave;
+  const server = options.server ?? config.server;
+  const tokenFile = options.tokenFile ?? config.tokenFile;
+  return {
+    config,
+    output: createOutput(outputFormats.find((format) => format === options.output) ?? "text", config.color),
+    signal,
+    yes: options.yes === true,
+    ...(enclave !== undefined && { enclave }),
+    async withServer(use) {
+      const { connectServer } = await import("./client.ts");
+      const connection = await connectServer({
+        stateDir: config.stateDir,
+        signal,
+        ...(server !== undefined && { server }),
+        ...(tokenFile !== undefined && { tokenFile }),
+      });
+      try {
+        return await use(connection);
+      } finally {
+        await connection.close();
+      }
+    },
+  };
+}
+
+/** The first signal asks the command to stop, the second ends the process as it would without us. */
+function abortOnSignals(controller: AbortController): () => void {
+  const names = ["SIGINT", "SIGTERM"] as const;
+  const onSignal = () => {
+    stop();
+    controller.abort();
+  };
+  const stop = () => {
+    for (const name of names) process.off(name, onSignal);
+  };
+  for (const name of names) process.on(name, onSignal);
+  return stop;
+}
+
+function interrupted(): ExitCode {
+  writeError("interrupted\n");
+  return exitCodes.interrupted;
+}
+
+/** The asked-for format also of an error that comes before the options are understood. */
+function formatIn(argv: readonly string[]): OutputFormat {
+  const text = argv.join(" ");
+  const asked = /(?:^|\s)(?:-o[ =]?|--output[ =])(json|yaml)(?:\s|$)/.exec(text)?.[1];
+  return outputFormats.find((format) => format === asked) ?? "text";
+}

@@ -1,0 +1,29 @@
+#!/usr/bin/env node
+
+/*
+ * The binary. No static import stands here: this file must load on a Node that is too old, to say so in one sentence,
+ * and must answer `--version` at the price of starting Node.
+ */
+
+const requiredNode = { major: 22, minor: 19 };
+
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+if (major < requiredNode.major || (major === requiredNode.major && minor < requiredNode.minor)) {
+  process.stderr.write(
+    `tntc needs Node ${requiredNode.major}.${requiredNode.minor} or later; this is Node ${process.versions.node}.\n`,
+  );
+  process.exitCode = 2;
+} else if (process.argv.length === 3 && (process.argv[2] === "--version" || process.argv[2] === "-V")) {
+  const [{ writeOut }, { packageVersion }] = await Promise.all([
+    import("./cli/output.ts"),
+    import("./version.ts"),
+  ]);
+  writeOut(`${packageVersion()}\n`);
+} else {
+  const { enableCompileCache } = await import("node:module");
+  enableCompileCache();
+  const { runCli } = await import("./cli/run-cli.ts");
+  process.exitCode = await runCli(process.argv.slice(2));
+}
+
+export {};
