@@ -35,6 +35,8 @@ export interface Child {
   readonly ended: Promise<string>;
   /** `stopSignal`, then SIGKILL after `graceMs` (default 5,000); resolves when it is gone. */
   stop(graceMs?: number): Promise<void>;
+  /** SIGKILL at once, without waiting. */
+  kill(): void;
 }
 
 /** Starts a child process; one that cannot be started has ended with the reason, and the id 0. */
@@ -68,7 +70,7 @@ export function spawnChild(options: SpawnOptions): Child {
     await ended;
     clearTimeout(timer);
   }
-  return { pid: child.pid ?? 0, ended, stop };
+  return { pid: child.pid ?? 0, ended, stop, kill: () => void child.kill("SIGKILL") };
 }
 
 /** Starts a server as a child and waits until it is ready; a child that does not get ready is ended. */

@@ -1,0 +1,211 @@
+import { rm } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Conflict, InvalidInput, toTentacularError, Unavailable } from "../../errors.ts";
+import { leaseHolder, takeLease } from "../../lease.ts";
+import type { Logger } from "../../log.ts";
+import { type Identity, labelProblem } from "../../tentacle/identity.ts";
+import type { AppliedObject, Cluster, Enclave } from "../cluster.ts";
+import { type ClusterObject, type ConfigMap, labels, type ObjectKey } from "../objects.ts";
+import { postRun } from "./engine-client.ts";
+import { createFolders } from "./folders.ts";
+import { tailLog } from "./log-file.ts";
+import { isOwned, requireOwned } from "./ownership.ts";
+import { createStore, KINDS, sameObject } from "./store.ts";
+import { announceChange, createSupervisor, endOrphan } from "./supervisor.ts";
+import { createWorkloads } from "./workloads.ts";
+
+export interface LocalClusterOptions {
+  /** Holds everything: objects, running workloads, locks. */
+  readonly stateDir: string;
+  /** Finds the program that runs the engine; asked when it is needed, so that a machine without it can do the rest. */
+  readonly deno: () => Promise<string>;
+  readonly log: Logger;
+  /** Runs the workloads. Of several processes that want to, one does; the others take over when it is gone. */
+  readonly supervise: boolean;
+  /** Listed also before anything is deployed to it. */
+  readonly defaultEnclave: string;
+}
+
+/** How long an undeploy waits for the supervising process, possibly another one, to end a workload. */
+const END_MS = 20_000;
+
+/**
+ * A cluster on this machine: the objects are files, and a small kubelet runs each Deployment's engine as a child process.
+ * Any number of processes may use one state folder; an enclave comes into being with the first deploy to it.
+ */
+export function createLocalCluster(options: LocalClusterOptions): Cluster {
+  const { log, defaultEnclave } = options;
+  const folders = createFolders(options.stateDir);
+  const store = createStore(folders, log);
+  const supervisor = options.supervise
+    ? createSupervisor({ folders, store, deno: options.deno, log })
+    : undefined;
+  const workloads = createWorkloads({ folders, store, supervisor });
+
+  async function compare(
+    identity: Identity,
+    objects: readonly ClusterObject[],
+    signal: AbortSignal,
+  ): Promise<readonly AppliedObject[]> {
+    requireEnclaveName(identity.enclave, await knownEnclaves());
+    const outcomes: AppliedObject[] = [];
+    for (const object of objects) {
+      signal.throwIfAborted();
+      const { name } = object.metadata;
+      const json = await store.readJson(identity.enclave, { kind: object.kind, name });
+      requireOwned(json, object, identity);
+      const outcome = json === undefined ? "created" : sameObject(json, object) ? "unchanged" : "updated";
+      outcomes.push({ kind: object.kind, name, outcome });
+    }
+    return outcomes;
+  }
+
+  async function changed(): Promise<void> {
+    await announceChange(folders);
+    supervisor?.wake();
+  }
+
+  async function knownEnclaves(): Promise<readonly string[]> {
+    return [...new Set([defaultEnclave, ...(await store.enclaves())])].sort();
+  }
+
+  /** Ends a workload whose Deployment is gone, by the supervising process or, when there is none, by this one. */
+  async function endWorkload(identity: Identity): Promise<void> {
+    const folder = folders.workload(identity.enclave, identity.name);
+    const deadline = Date.now() + END_MS;
+    while (await workloads.isThere(identity)) {
+      if ((await leaseHolder(folders.supervisorLease)) === undefined || Date.now() > deadline) {
+        await endOrphan(folder.state);
+        await rm(folder.root, { recursive: true, force: true });
+        return;
+      }
+      await sleep(20);
+    }
+  }
+
+  return {
+    kind: "local",
+
+    async probe() {
+      try {
+        if (supervisor !== undefined) await options.deno();
+        else if ((await leaseHolder(folders.supervisorLease)) === undefined)
+          return {
+            available: false,
+            reason: "no process runs the tentacles of this machine: start `tntc up`",
+          };
+        return { available: true };
+      } catch (error) {
+        return { available: false, reason: toTentacularError(error, "looking for Deno").message };
+      }
+    },
+
+    async enclaves() {
+      return (await knownEnclaves()).map((name) => ({ name, ready: true }));
+    },
+
+    async requireEnclave(enclave): Promise<Enclave> {
+      requireEnclaveName(enclave, await knownEnclaves());
+      return { name: enclave, ready: true };
+    },
+
+    async lock(identity, operation, signal) {
+      signal.throwIfAborted();
+      const taken = await takeLease(folders.lock(identity), operation);
+      if ("lease" in taken) return taken.lease;
+      const { what, since, pid } = taken.heldBy;
+      throw new Conflict(
+        `${operation} of ${identity.key} cannot begin: process ${pid} has been at its ${what} since ${since}`,
+        { hint: "Wait until it has ended (status shows it), then try again." },
+      );
+    },
+
+    dryRun: compare,
+
+    async apply(identity, objects, signal) {
+      const outcomes = await compare(identity, objects, signal);
+      for (const [index, object] of objects.entries()) {
+        signal.throwIfAborted();
+        if (outcomes[index]?.outcome !== "unchanged") await store.write(object);
+      }
+      if (outcomes.some(({ outcome }) => outcome !== "unchanged")) await changed();
+      return outcomes;
+    },
+
+    readConfigMap: (enclave, name) => store.readConfigMap(enclave, name),
+    readSecret: (enclave, name) => store.readSecret(enclave, name),
+
+    async owned(identity) {
+      const found: ObjectKey[] = [];
+      for (const kind of KINDS)
+        for (const name of await store.names(identity.enclave, kind))
+          if (isOwned(await store.readJson(identity.enclave, { kind, name }), identity))
+            found.push({ kind, name });
+      return found;
+    },
+
+    async records(enclave, { limit, cursor }) {
+      const records: ConfigMap[] = [];
+      for (const name of await store.names(enclave, "ConfigMap")) {
+        if (cursor !== undefined && name <= cursor) continue;
+        const object = await store.readConfigMap(enclave, name);
+        if (object?.metadata.labels?.[labels.record] !== "release") continue;
+        const last = records.at(-1);
+        if (records.length >= limit && last !== undefined) return { records, next: last.metadata.name };
+        records.push(object);
+      }
+      return { records };
+    },
+
+    async remove(identity, objects, signal) {
+      const removed: ObjectKey[] = [];
+      for (const { kind, name } of objects) {
+        signal.throwIfAborted();
+        if (!isOwned(await store.readJson(identity.enclave, { kind, name }), identity)) continue;
+        await store.remove(identity.enclave, { kind, name });
+        removed.push({ kind, name });
+      }
+      if (removed.length > 0) await changed();
+      if (objects.some(({ kind }) => kind === "Deployment")) await endWorkload(identity);
+      return removed;
+    },
+
+    rollout: (identity, call) => workloads.rollout(identity, call),
+    workload: (identity) => workloads.now(identity),
+
+    async run(identity, input, signal) {
+      const port = await workloads.readyPort(identity);
+      try {
+        return await postRun(port, input, signal);
+      } catch (error) {
+        throw new Unavailable(
+          signal.aborted
+            ? `run of ${identity.key} was given up before the engine answered`
+            : `run of ${identity.key} got no answer from its engine`,
+          {
+            reason: signal.aborted ? "timeout" : "unreachable",
+            hint: `See \`tntc logs ${identity.name}\` for what the engine did.`,
+            cause: error,
+          },
+        );
+      }
+    },
+
+    logs: (identity, { tail }) => tailLog(folders.workload(identity.enclave, identity.name).log, tail),
+
+    async close() {
+      await supervisor?.close();
+    },
+  };
+}
+
+/** Refuses a name that no cluster would take: a tentacle that works here is to work there. */
+function requireEnclaveName(enclave: string, known: readonly string[]): void {
+  const problem =
+    labelProblem(enclave) ?? (enclave.startsWith("kube-") ? "is reserved for Kubernetes itself" : undefined);
+  if (problem === undefined) return;
+  throw new InvalidInput(`enclave ${JSON.stringify(enclave.slice(0, 80))} ${problem}`, {
+    path: "enclave",
+    hint: `Choose another, for instance one of: ${known.join(", ")}.`,
+  });
+}

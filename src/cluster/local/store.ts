@@ -1,0 +1,96 @@
+import { rm } from "node:fs/promises";
+import { isDeepStrictEqual } from "node:util";
+import { InvalidInput } from "../../errors.ts";
+import { listFolder, readTextIfThere, writeFileAtomic } from "../../files.ts";
+import type { Logger } from "../../log.ts";
+import type { ClusterObject, ConfigMap, Deployment, ObjectKey, ObjectKind, Secret } from "../objects.ts";
+import type { Folders } from "./folders.ts";
+import { parseObject } from "./parse.ts";
+
+/** A DNS subdomain, short enough for a file's name. */
+const NAME = /^(?=.{1,240}$)[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/;
+
+/** The objects of all enclaves, each a JSON file. */
+export interface Store {
+  enclaves(): Promise<readonly string[]>;
+  /** Names of one kind, sorted. */
+  names(enclave: string, kind: ObjectKind): Promise<readonly string[]>;
+  /** The file's JSON, whoever wrote it; undefined when there is none. */
+  readJson(enclave: string, key: ObjectKey): Promise<unknown>;
+  readConfigMap(enclave: string, name: string): Promise<ConfigMap | undefined>;
+  readSecret(enclave: string, name: string): Promise<Secret | undefined>;
+  readDeployment(enclave: string, name: string): Promise<Deployment | undefined>;
+  write(object: ClusterObject): Promise<void>;
+  remove(enclave: string, key: ObjectKey): Promise<void>;
+}
+
+export const KINDS = [
+  "ConfigMap",
+  "Secret",
+  "ServiceAccount",
+  "Service",
+  "NetworkPolicy",
+  "Deployment",
+] as const satisfies readonly ObjectKind[];
+
+export function createStore(folders: Folders, log: Logger): Store {
+  async function readJson(enclave: string, { kind, name }: ObjectKey): Promise<unknown> {
+    const text = await readTextIfThere(folders.object(enclave, kind, checked(name)));
+    if (text === undefined) return undefined;
+    try {
+      return JSON.parse(text);
+    } catch {
+      // What a machine that lost its power may leave; it holds nothing that could be kept.
+      log.warn({ enclave, kind, name }, "passed over an object file that is cut short");
+      return undefined;
+    }
+  }
+
+  async function read(enclave: string, key: ObjectKey): Promise<ClusterObject | undefined> {
+    return parseObject(await readJson(enclave, key));
+  }
+
+  return {
+    enclaves: () => listFolder(folders.enclaves),
+    async names(enclave, kind) {
+      const files = await listFolder(folders.objects(enclave, kind));
+      const names = files.filter((file) => file.endsWith(".json")).map((file) => file.slice(0, -5));
+      // By name, which is not the order of `a.json` and `a-b.json`.
+      return names.sort();
+    },
+    readJson,
+    async readConfigMap(enclave, name) {
+      const object = await read(enclave, { kind: "ConfigMap", name });
+      return object?.kind === "ConfigMap" ? object : undefined;
+    },
+    async readSecret(enclave, name) {
+      const object = await read(enclave, { kind: "Secret", name });
+      return object?.kind === "Secret" ? object : undefined;
+    },
+    async readDeployment(enclave, name) {
+      const object = await read(enclave, { kind: "Deployment", name });
+      return object?.kind === "Deployment" ? object : undefined;
+    },
+    async write(object) {
+      const { name, namespace } = object.metadata;
+      const path = folders.object(namespace, object.kind, checked(name));
+      await writeFileAtomic(path, `${JSON.stringify(object, undefined, 2)}\n`);
+    },
+    async remove(enclave, { kind, name }) {
+      await rm(folders.object(enclave, kind, checked(name)), { force: true });
+    },
+  };
+}
+
+/** Would writing `object` leave the file as it is? */
+export function sameObject(json: unknown, object: ClusterObject): boolean {
+  const wanted: unknown = JSON.parse(JSON.stringify(object));
+  return isDeepStrictEqual(json, wanted);
+}
+
+function checked(name: string): string {
+  if (NAME.test(name)) return name;
+  throw new InvalidInput(`${JSON.stringify(name.slice(0, 80))} is no name of an object`, {
+    hint: "Use lower-case letters, digits, '-' and '.', at most 240 of them.",
+  });
+}

@@ -1,0 +1,341 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Cluster } from "../../src/cluster/cluster.ts";
+import type { ClusterObject, ConfigMap, ObjectKey } from "../../src/cluster/objects.ts";
+import { labels } from "../../src/cluster/objects.ts";
+import { Conflict, InvalidInput, Unavailable } from "../../src/errors.ts";
+import { createIdentity, type Identity } from "../../src/tentacle/identity.ts";
+import { ownLabels, tinyTentacle } from "./tiny-engine.ts";
+
+/** One adapter under test, on a cluster of its own. */
+export interface ClusterUnderTest {
+  readonly cluster: Cluster;
+  /** Another replica of the server on the same cluster. */
+  readonly second: Cluster;
+  /** An enclave that can be deployed to. */
+  readonly enclave: string;
+  /** Puts an object there as somebody else would, whatever its labels. */
+  putForeign(object: ClusterObject): Promise<void>;
+  /** The object as the cluster keeps it, to the byte. */
+  readRaw(enclave: string, key: ObjectKey): Promise<string | undefined>;
+  stop(): Promise<void>;
+}
+
+export interface ClusterContract {
+  readonly name: string;
+  create(): Promise<ClusterUnderTest>;
+  /** Why pods cannot run there, when they cannot: skips what needs a running engine. */
+  readonly noPods?: string;
+  /** Why the adapter cannot be tested at all. */
+  readonly skip?: string;
+}
+
+/** What every cluster adapter must do. */
+export function describeCluster(contract: ClusterContract): void {
+  const { name, skip, noPods } = contract;
+  if (skip !== undefined) {
+    describe.skip(`${name} cluster: ${skip}`, () => {
+      it("is skipped");
+    });
+    return;
+  }
+
+  describe(`${name} cluster`, () => {
+    const signal = new AbortController().signal;
+    let under: ClusterUnderTest;
+    let cluster: Cluster;
+    let count = 0;
+    beforeAll(async () => {
+      under = await contract.create();
+      cluster = under.cluster;
+    });
+    afterAll(() => under.stop());
+
+    const fresh = (): Identity => createIdentity(under.enclave, `contract-${++count}`);
+    const configMap = (identity: Identity, suffix: string, data: Record<string, string> = {}): ConfigMap => ({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: {
+        name: `${identity.name}-${suffix}`,
+        namespace: identity.enclave,
+        labels: ownLabels(identity),
+      },
+      data,
+    });
+    const keysOf = (objects: readonly ClusterObject[]): readonly ObjectKey[] =>
+      objects.map(({ kind, metadata }) => ({ kind, name: metadata.name }));
+    const outcomes = (applied: readonly { readonly outcome: string }[]): readonly string[] =>
+      applied.map(({ outcome }) => outcome);
+
+    describe("enclaves", () => {
+      it("is reachable, and lists the enclave that can be deployed to", async () => {
+        expect(await cluster.probe(signal)).toMatchObject({ available: true });
+        expect(await cluster.enclaves(signal)).toContainEqual({ name: under.enclave, ready: true });
+        expect(await cluster.requireEnclave(under.enclave, signal)).toEqual({
+          name: under.enclave,
+          ready: true,
+        });
+      });
+
+      it.each(["kube-system", "Team", "a.b", "", "../x", "a".repeat(64), "tеam"])(
+        "refuses enclave %j, and says which there are",
+        async (enclave) => {
+          const asked = cluster.requireEnclave(enclave, signal);
+          await expect(asked).rejects.toThrow(InvalidInput);
+          await expect(asked).rejects.toHaveProperty("hint", expect.stringContaining(under.enclave));
+        },
+      );
+    });
+
+    describe("objects", () => {
+      it("are created, left alone when they are the same, and updated", async () => {
+        const identity = fresh();
+        const one = configMap(identity, "one", { a: "1" });
+        const two = configMap(identity, "two", { a: "1" });
+        expect(outcomes(await cluster.dryRun(identity, [one], signal))).toEqual(["created"]);
+        expect(await cluster.readConfigMap(under.enclave, one.metadata.name, signal)).toBeUndefined();
+
+        expect(outcomes(await cluster.apply(identity, [one, two], signal))).toEqual(["created", "created"]);
+        const key = { kind: "ConfigMap", name: one.metadata.name } as const;
+        const before = await under.readRaw(under.enclave, key);
+        expect(outcomes(await cluster.apply(identity, [one, two], signal))).toEqual([
+          "unchanged",
+          "unchanged",
+        ]);
+        expect(await under.readRaw(under.enclave, key)).toBe(before);
+
+        const changed = configMap(identity, "two", { b: "2" });
+        expect(outcomes(await cluster.dryRun(identity, [one, changed], signal))).toEqual([
+          "unchanged",
+          "updated",
+        ]);
+        expect(outcomes(await cluster.apply(identity, [one, changed], signal))).toEqual([
+          "unchanged",
+          "updated",
+        ]);
+        const read = await under.second.readConfigMap(under.enclave, two.metadata.name, signal);
+        expect(read?.data).toEqual({ b: "2" });
+      });
+
+      it("hold Secrets as they were given", async () => {
+        const identity = fresh();
+        const [, secret] = tinyTentacle(identity);
+        if (secret?.kind !== "Secret") throw new Error("the second object is the Secret");
+        await cluster.apply(identity, [secret], signal);
+        const read = await cluster.readSecret(under.enclave, secret.metadata.name, signal);
+        expect(read?.data).toEqual(secret.data);
+        expect(await cluster.readSecret(under.enclave, "no-such-secret", signal)).toBeUndefined();
+      });
+
+      it("of somebody else are never touched", async () => {
+        const identity = fresh();
+        const other = fresh();
+        const strangers: readonly ClusterObject[] = [
+          {
+            ...configMap(identity, "unlabelled"),
+            metadata: { name: `${identity.name}-unlabelled`, namespace: under.enclave },
+          },
+          {
+            ...configMap(identity, "helm"),
+            metadata: {
+              name: `${identity.name}-helm`,
+              namespace: under.enclave,
+              labels: { [labels.managedBy]: "Helm" },
+            },
+          },
+          {
+            ...configMap(identity, "sibling"),
+            metadata: {
+              name: `${identity.name}-sibling`,
+              namespace: under.enclave,
+              labels: ownLabels(other),
+            },
+          },
+        ];
+        for (const stranger of strangers) {
+          await under.putForeign(stranger);
+          const key = { kind: stranger.kind, name: stranger.metadata.name };
+          const before = await under.readRaw(under.enclave, key);
+          const mine = {
+            ...configMap(identity, "x", { taken: "over" }),
+            metadata: { ...stranger.metadata, labels: ownLabels(identity) },
+          };
+          await expect(cluster.dryRun(identity, [mine], signal)).rejects.toThrow(Conflict);
+          const applied = cluster.apply(identity, [mine], signal);
+          await expect(applied).rejects.toThrow(Conflict);
+          await expect(applied).rejects.toThrow(key.name);
+          expect(await cluster.remove(identity, [key], signal)).toEqual([]);
+          expect(await under.readRaw(under.enclave, key)).toBe(before);
+        }
+        expect(await cluster.owned(identity, signal)).toEqual([]);
+      });
+
+      it("are listed by owner, and removed once", async () => {
+        const identity = fresh();
+        const objects = [configMap(identity, "one"), configMap(identity, "two")];
+        await cluster.apply(identity, objects, signal);
+        expect([...(await cluster.owned(identity, signal))].sort(byName)).toEqual(keysOf(objects));
+        const missing = { kind: "Secret", name: `${identity.name}-none` } as const;
+        expect(await cluster.remove(identity, [...keysOf(objects), missing], signal)).toEqual(
+          keysOf(objects),
+        );
+        expect(await cluster.owned(identity, signal)).toEqual([]);
+        expect(await cluster.remove(identity, keysOf(objects), signal)).toEqual([]);
+      });
+
+      it("that are release records are given a page at a time", async () => {
+        const names: string[] = [];
+        for (let index = 0; index < 5; index++) {
+          const identity = fresh();
+          const record = configMap(identity, "release");
+          await cluster.apply(
+            identity,
+            [
+              configMap(identity, "code"),
+              {
+                ...record,
+                metadata: { ...record.metadata, labels: ownLabels(identity, { [labels.record]: "release" }) },
+              },
+            ],
+            signal,
+          );
+          names.push(record.metadata.name);
+        }
+        const seen: string[] = [];
+        let cursor: string | undefined;
+        do {
+          const page = await cluster.records(
+            under.enclave,
+            { limit: 2, ...(cursor !== undefined && { cursor }) },
+            signal,
+          );
+          expect(page.records.length).toBeLessThanOrEqual(2);
+          seen.push(...page.records.map(({ metadata }) => metadata.name));
+          cursor = page.next;
+        } while (cursor !== undefined);
+        expect(seen).toEqual(names.sort());
+      });
+    });
+
+    describe("the lock of a tentacle", () => {
+      it("has one holder, over replicas, whose operation the next one is told", async () => {
+        const identity = fresh();
+        const lock = await cluster.lock(identity, "deploy", signal);
+        for (const replica of [cluster, under.second]) {
+          const refusal = await replica.lock(identity, "undeploy", signal).catch((error: unknown) => error);
+          expect(refusal).toBeInstanceOf(Conflict);
+          expect(String(refusal)).toMatch(/deploy since \d{4}-\d\d-\d\dT/);
+          expect(String(refusal)).toContain(identity.key);
+        }
+        const elsewhere = await under.second.lock(fresh(), "deploy", signal);
+        await elsewhere.release();
+        expect(lock.signal.aborted).toBe(false);
+        await lock.release();
+        await (await under.second.lock(identity, "undeploy", signal)).release();
+      });
+
+      it("goes to one of many who ask at once", async () => {
+        const identity = fresh();
+        const asked = await Promise.allSettled(
+          Array.from({ length: 20 }, (_, index) =>
+            (index % 2 === 0 ? cluster : under.second).lock(identity, `deploy ${index}`, signal),
+          ),
+        );
+        const got = asked.filter((answer) => answer.status === "fulfilled");
+        expect(got).toHaveLength(1);
+        for (const answer of asked)
+          if (answer.status === "rejected") expect(answer.reason).toBeInstanceOf(Conflict);
+        await got[0]?.value.release();
+      });
+    });
+
+    describe.skipIf(noPods !== undefined)(`the workload${noPods === undefined ? "" : ` (${noPods})`}`, () => {
+      const deadline = (ms = 50_000): AbortSignal => AbortSignal.timeout(ms);
+
+      it("is absent, gets ready, answers runs, logs, and is gone after its removal", async () => {
+        const identity = fresh();
+        expect(await cluster.workload(identity, signal)).toEqual({ state: "absent", restarts: 0 });
+        await expect(cluster.run(identity, 1, signal)).rejects.toThrow(Unavailable);
+        const objects = tinyTentacle(identity);
+        await cluster.apply(identity, objects, signal);
+        expect(await cluster.rollout(identity, { signal: deadline() })).toMatchObject({
+          state: "ready",
+          restarts: 0,
+        });
+        for (const replica of [cluster, under.second])
+          expect(await replica.run(identity, { a: [1, "ä"] }, deadline())).toMatchObject({
+            ok: true,
+            result: {
+              version: "1",
+              trigger: "manual",
+              input: { a: [1, "ä"] },
+              secrets: { "tentacular-postgres": '{"password":"s3cret"}' },
+              outside: "NotCapable",
+            },
+          });
+        expect(await cluster.run(identity, { fail: "no bread" }, deadline())).toMatchObject({
+          ok: false,
+          error: { node: "one", message: "no bread" },
+        });
+        await cluster.run(identity, { log: "line", lines: 30 }, deadline());
+        const lines = await cluster.logs(identity, { tail: 3, signal });
+        expect(lines).toEqual(["line 27", "line 28", "line 29"]);
+        expect(await cluster.logs(identity, { tail: 100, signal })).toContain('{"message":"tiny engine 1"}');
+
+        await cluster.remove(identity, keysOf(objects), signal);
+        expect(await cluster.workload(identity, signal)).toEqual({ state: "absent", restarts: 0 });
+        await expect(cluster.run(identity, 1, signal)).rejects.toThrow("absent");
+      });
+
+      it("is replaced when its checksum changed, and only then", async () => {
+        const identity = fresh();
+        const started = async (): Promise<unknown> => {
+          expect(await cluster.rollout(identity, { signal: deadline() })).toMatchObject({ state: "ready" });
+          const answer = await cluster.run(identity, null, deadline());
+          return answer.ok ? answer.result : answer.error;
+        };
+        await cluster.apply(identity, tinyTentacle(identity), signal);
+        const first = await started();
+        await cluster.apply(identity, tinyTentacle(identity), signal);
+        expect(await started()).toEqual(first);
+        await cluster.apply(identity, tinyTentacle(identity, { version: "2" }), signal);
+        expect(await started()).toMatchObject({ version: "2" });
+      });
+
+      it("that crashes again and again has failed, and its last lines say why", async () => {
+        const identity = fresh();
+        await cluster.apply(identity, tinyTentacle(identity, { version: "crash-a" }), signal);
+        const workload = await cluster.rollout(identity, { signal: deadline() });
+        expect(workload.state).toBe("failed");
+        expect(workload.reason).toContain("it went wrong: crash-a");
+        await expect(cluster.run(identity, 1, signal)).rejects.toThrow(Unavailable);
+        await cluster.apply(identity, tinyTentacle(identity, { version: "3" }), signal);
+        expect(await cluster.rollout(identity, { signal: deadline() })).toMatchObject({ state: "ready" });
+        await cluster.remove(identity, await cluster.owned(identity, signal), signal);
+      });
+
+      it("that does not get ready is waited for only as long as the caller wants", async () => {
+        const identity = fresh();
+        await cluster.apply(identity, tinyTentacle(identity, { version: "slow" }), signal);
+        expect(await cluster.rollout(identity, { signal: deadline(700) })).toMatchObject({
+          state: "starting",
+        });
+        await cluster.remove(identity, await cluster.owned(identity, signal), signal);
+      });
+
+      it("ends a run that its caller gives up", async () => {
+        const identity = fresh();
+        await cluster.apply(identity, tinyTentacle(identity), signal);
+        await cluster.rollout(identity, { signal: deadline() });
+        await expect(cluster.run(identity, { sleep: 30_000 }, deadline(300))).rejects.toMatchObject({
+          code: "unavailable",
+          reason: "timeout",
+        });
+        expect(await cluster.run(identity, 1, deadline())).toMatchObject({ ok: true });
+      });
+    });
+  });
+}
+
+function byName(a: ObjectKey, b: ObjectKey): number {
+  return a.name < b.name ? -1 : 1;
+}
