@@ -43,6 +43,13 @@ export interface Cluster {
   readConfigMap(enclave: string, name: string, signal: AbortSignal): Promise<ConfigMap | undefined>;
   readSecret(enclave: string, name: string, signal: AbortSignal): Promise<Secret | undefined>;
 
+  /** Those of the named objects that are this tentacle's, as `apply` got them: applying them again restores them. */
+  read(
+    identity: Identity,
+    keys: readonly ObjectKey[],
+    signal: AbortSignal,
+  ): Promise<readonly ClusterObject[]>;
+
   /** The objects of a tentacle that carry its labels. */
   owned(identity: Identity, signal: AbortSignal): Promise<readonly ObjectKey[]>;
 

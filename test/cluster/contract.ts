@@ -169,6 +169,22 @@ export function describeCluster(contract: ClusterContract): void {
         expect(await cluster.owned(identity, signal)).toEqual([]);
       });
 
+      it("are restored by applying what was read of them", async () => {
+        const identity = fresh();
+        const before = [configMap(identity, "one", { a: "1" }), configMap(identity, "two", { b: "1" })];
+        await cluster.apply(identity, before, signal);
+        const missing = { kind: "Secret", name: `${identity.name}-none` } as const;
+        const read = await cluster.read(identity, [...keysOf(before), missing], signal);
+        expect(keysOf(read)).toEqual(keysOf(before));
+        await cluster.apply(identity, [configMap(identity, "one", { changed: "yes" })], signal);
+        const restored = await cluster.apply(identity, read, signal);
+        expect(restored.map(({ outcome }) => outcome)).toEqual(["updated", "unchanged"]);
+        expect((await cluster.readConfigMap(under.enclave, `${identity.name}-one`, signal))?.data).toEqual({
+          a: "1",
+        });
+        expect(await cluster.read(fresh(), keysOf(before), signal)).toEqual([]);
+      });
+
       it("are listed by owner, and removed once", async () => {
         const identity = fresh();
         const objects = [configMap(identity, "one"), configMap(identity, "two")];

@@ -10,6 +10,7 @@ import { postRun } from "./engine-client.ts";
 import { createFolders } from "./folders.ts";
 import { tailLog } from "./log-file.ts";
 import { isOwned, requireOwned } from "./ownership.ts";
+import { parseObject } from "./parse.ts";
 import { createStore, KINDS, sameObject } from "./store.ts";
 import { announceChange, createSupervisor, endOrphan } from "./supervisor.ts";
 import { createWorkloads } from "./workloads.ts";
@@ -134,6 +135,16 @@ export function createLocalCluster(options: LocalClusterOptions): Cluster {
 
     readConfigMap: (enclave, name) => store.readConfigMap(enclave, name),
     readSecret: (enclave, name) => store.readSecret(enclave, name),
+
+    async read(identity, keys) {
+      const found: ClusterObject[] = [];
+      for (const key of keys) {
+        const json = await store.readJson(identity.enclave, key);
+        const object = isOwned(json, identity) ? parseObject(json) : undefined;
+        if (object !== undefined) found.push(object);
+      }
+      return found;
+    },
 
     async owned(identity) {
       const found: ObjectKey[] = [];
