@@ -4,12 +4,34 @@ import { join } from "node:path";
 import { AwsClient } from "aws4fetch";
 import { z } from "zod";
 import type { Logger } from "../log.ts";
-import { startChild } from "./child.ts";
+import type { BinarySpec } from "./binaries.ts";
+import { type Child, startChild } from "./child.ts";
 import { endOrphan, readChildRecord, recordChild } from "./orphan.ts";
 import { freePort } from "./port.ts";
 
+const VERSION = "1.0.1";
 /** RustFS's own default, used when it is free. */
 const DEFAULT_PORT = 9000;
+
+/** Where RustFS comes from when there is none on this machine. */
+export const rustfsBinary: BinarySpec = {
+  name: "rustfs",
+  version: VERSION,
+  releaseUrl: `https://github.com/rustfs/rustfs/releases/download/${VERSION}`,
+  sumsFile: "SHA256SUMS",
+  assets: ({ os, arch }) => {
+    const system = { linux: "linux", darwin: "macos", win32: "windows" }[os];
+    const processor = { x64: "x86_64", arm64: "aarch64" }[arch];
+    if (system === undefined || processor === undefined) return [];
+    // musl runs on every Linux; the file names have changed between releases.
+    const builds = system === "linux" ? ["-musl", "-gnu", ""] : [""];
+    return builds.flatMap((build) =>
+      [`v${VERSION}`, "latest"].map((tag) => `rustfs-${system}-${processor}${build}-${tag}.zip`),
+    );
+  },
+  remedy:
+    "Install RustFS (https://github.com/rustfs/rustfs/releases, or https://rustfs.com/download) so that rustfs is on PATH, or set TENTACULAR_RUSTFS_SERVER to its path.",
+};
 
 export interface RustfsOptions {
   /** Holds the objects, the generated root keys and the record of the running process. */
@@ -53,43 +75,47 @@ export async function startRustfs(options: RustfsOptions): Promise<RunningRustfs
   const secretKey = await keep(keyFiles.secret, () => randomBytes(32).toString("base64url"));
 
   const last = await readChildRecord(record);
-  const port = await freePort(...(options.port === undefined ? [last?.port, DEFAULT_PORT] : [options.port]));
-  const endpoint = `http://127.0.0.1:${port}`;
-  const client = new AwsClient({
-    accessKeyId: accessKey,
-    secretAccessKey: secretKey,
-    service: "s3",
-    retries: 0,
-  });
-
-  const child = await startChild({
-    name: "RustFS",
-    command: options.binary,
-    args: [
-      "server",
-      ...["--address", `127.0.0.1:${port}`],
-      ...["--access-key-file", keyFiles.access, "--secret-key-file", keyFiles.secret],
-      volume,
-    ],
-    env: { RUSTFS_CONSOLE_ENABLE: "false", RUSTFS_CHECK_UPDATE: "false", RUST_LOG: "error" },
-    cwd: options.dataDir,
-    logFile: options.logFile,
-    // A signed request: another server that took the port meanwhile does not know these keys.
-    ready: () => answers(() => client.fetch(`${endpoint}/`, { signal: AbortSignal.timeout(1_000) })),
-    readyWithinMs: 30_000,
-  });
-  await recordChild(record, { pid: child.pid, mark: volume, port });
-
-  const version = await readVersion(endpoint);
-  return {
-    endpoint,
-    accessKey,
-    secretKey,
-    ...(version !== undefined && { version }),
-    pid: child.pid,
-    ended: child.ended,
-    stop: () => child.stop(),
-  };
+  const wanted = options.port === undefined ? [last?.port, DEFAULT_PORT] : [options.port];
+  for (let attempt = 1; ; attempt++) {
+    const port = await freePort(...wanted);
+    const endpoint = `http://127.0.0.1:${port}`;
+    const keys = { accessKeyId: accessKey, secretAccessKey: secretKey };
+    const client = new AwsClient({ ...keys, service: "s3", retries: 0 });
+    let child: Child;
+    try {
+      child = await startChild({
+        name: "RustFS",
+        command: options.binary,
+        args: [
+          "server",
+          ...["--address", `127.0.0.1:${port}`],
+          ...["--access-key-file", keyFiles.access, "--secret-key-file", keyFiles.secret],
+          volume,
+        ],
+        env: { RUSTFS_CONSOLE_ENABLE: "false", RUSTFS_CHECK_UPDATE: "false", RUST_LOG: "error" },
+        cwd: options.dataDir,
+        logFile: options.logFile,
+        onSpawn: (pid) => recordChild(record, { pid, mark: volume, port }),
+        // A signed request: another server that took the port meanwhile does not know these keys.
+        ready: () => answers(() => client.fetch(`${endpoint}/`, { signal: AbortSignal.timeout(1_000) })),
+        readyWithinMs: 30_000,
+      });
+    } catch (error) {
+      // Somebody may have taken the port between our look and the server's; any other failure stays.
+      if (attempt === 3 || (await freePort(port)) === port) throw error;
+      continue;
+    }
+    const version = await readVersion(endpoint);
+    return {
+      endpoint,
+      accessKey,
+      secretKey,
+      ...(version !== undefined && { version }),
+      pid: child.pid,
+      ended: child.ended,
+      stop: () => child.stop(),
+    };
+  }
 }
 
 /** The text of `file`, made and written (0600, whole or not at all) when it is not there yet. */

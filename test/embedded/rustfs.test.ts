@@ -6,12 +6,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AwsClient } from "aws4fetch";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { findBinary } from "../../src/embedded/binaries.ts";
 import { freePort } from "../../src/embedded/port.ts";
-import { type RunningRustfs, startRustfs } from "../../src/embedded/rustfs.ts";
-import { onPath } from "../support/on-path.ts";
+import { rustfsBinary, type RunningRustfs, startRustfs } from "../../src/embedded/rustfs.ts";
+import { whereToFind } from "../support/services.ts";
 
-const binary = await onPath("rustfs");
-if (binary === undefined) console.warn("skipped: no rustfs on PATH");
+const where = { ...whereToFind(), fetch: false };
+const binary = (await findBinary(rustfsBinary, where).catch(() => undefined))?.path;
+if (binary === undefined) console.warn("skipped: no rustfs on PATH or in the cache");
 
 describe.skipIf(binary === undefined)("embedded RustFS", () => {
   let folder: string;

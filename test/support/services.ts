@@ -6,8 +6,7 @@ import { findBinary, type FindOptions } from "../../src/embedded/binaries.ts";
 import { natsBinary, startNats } from "../../src/embedded/nats.ts";
 import { freePort } from "../../src/embedded/port.ts";
 import { startPostgres } from "../../src/embedded/postgres.ts";
-import { startRustfs } from "../../src/embedded/rustfs.ts";
-import { onPath } from "./on-path.ts";
+import { rustfsBinary, startRustfs } from "../../src/embedded/rustfs.ts";
 
 /** A server that the tests can use, or why they cannot. */
 export type Service<T> =
@@ -111,13 +110,15 @@ export function whereToFind(): Pick<FindOptions, "pathEnv" | "cacheDir" | "fetch
 }
 
 async function startTestRustfs(): Promise<Started<{ available: true } & RustfsServer>> {
-  const binary = await onPath("rustfs");
-  if (binary === undefined) throw new Error("no rustfs on PATH");
+  const { path } = await findBinary(rustfsBinary, {
+    ...whereToFind(),
+    onProgress: (text) => console.warn(text),
+  });
   const folder = await mkdtemp(join(tmpdir(), "tentacular-test-rustfs-"));
   const server = await startRustfs({
     dataDir: folder,
     logFile: join(folder, "rustfs.log"),
-    binary,
+    binary: path,
     port: await freePort(),
   });
   return {
