@@ -156,7 +156,7 @@ export function createProgram(invoke: Invocation): Command {
   const enclave = program.command("enclave").description("ask the server about an enclave");
   enclave
     .command("info")
-    .description("show which services are usable, what is deployed, limits, and how to declare dependencies")
+    .description("show usable services, what is deployed, limits, how to declare dependencies")
     .addHelpText("after", examples(["tntc enclave info", ""], ["tntc enclave info -o json", ""]))
     .action((_options: object, command: Command) =>
       run(command, async (io) => (await import("./commands/enclave-info.ts")).run({}, io)),

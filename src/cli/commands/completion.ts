@@ -1,10 +1,27 @@
 import { readdir } from "node:fs/promises";
 import { type Complete, RootCommand, type Command as Target, script as completionScript } from "@bomb.sh/tab";
 import type { Command, Option } from "commander";
+import { writeOut } from "../output.ts";
+
+/**
+ * Bash needs no script of the library's: that one asks for the bash-completion package, evaluates what is typed, and cannot be
+ * sourced twice.
+ */
+const bash = `# bash completion for tntc
+_tntc_complete() {
+  local word
+  COMPREPLY=()
+  while IFS=$'\\t' read -r word _; do
+    [[ $word == :* ]] || COMPREPLY+=("$(printf '%q' "$word")")
+  done < <(tntc complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+}
+complete -o default -F _tntc_complete tntc
+`;
 
 /** Prints the script that teaches a shell to ask `tntc complete`. */
 export function script(shell: string): void {
-  completionScript(shell, "tntc", "tntc");
+  if (shell === "bash") writeOut(bash);
+  else completionScript(shell, "tntc", "tntc");
 }
 
 /** Prints what could follow `words`, for the script of a shell. */

@@ -4,6 +4,9 @@ import { type CommandIo, enclaveArgument } from "../io.ts";
 import { renderList } from "../render/status.ts";
 import { type ListView, listSchema } from "../results.ts";
 
+/** The most that the server gives at once. */
+const pageSize = 500;
+
 /** Lists the tentacles of an enclave, all pages of it. */
 export async function run(options: { readonly limit?: number }, io: CommandIo): Promise<ExitCode> {
   const all = await io.withServer(async (server) => {
@@ -13,7 +16,7 @@ export async function run(options: { readonly limit?: number }, io: CommandIo): 
       const left = options.limit === undefined ? undefined : options.limit - tentacles.length;
       const args = {
         ...enclaveArgument(io),
-        ...(left !== undefined && { limit: left }),
+        limit: Math.min(left ?? pageSize, pageSize),
         ...(cursor !== undefined && { cursor }),
       };
       const { view } = await ask(server, "status", args, listSchema, { signal: io.signal });

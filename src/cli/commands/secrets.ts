@@ -1,5 +1,6 @@
 import { InvalidInput } from "../../errors.ts";
-import { callTool } from "../call.ts";
+import { ask } from "../call.ts";
+import type { ServerConnection } from "../client.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
 import { type CommandIo, enclaveArgument } from "../io.ts";
 import { askSecret, canAsk, readStdin } from "../prompt.ts";
@@ -12,19 +13,16 @@ export async function set(
   io: CommandIo,
 ): Promise<ExitCode> {
   const { service, key } = parseName(secret);
-  const value = canAsk()
-    ? await askSecret(`Value of ${secret} for ${name}: `, io.signal)
-    : (await readStdin()).replace(/\r?\n$/, "");
-  if (value === "")
-    throw new InvalidInput(`the value of ${secret} is empty; nothing was set`, {
-      hint: `Type it at the prompt, or pipe it in: … | tntc secrets set ${name} ${secret}`,
-    });
-  return send(name, { set: { [service]: key === undefined ? value : { [key]: value } } }, io);
+  // Connected first: nobody should type a secret for a server that is not there.
+  return io.withServer(async (server) => {
+    const value = await readValue(name, secret, io.signal);
+    return send(server, name, { set: { [service]: key === undefined ? value : { [key]: value } } }, io);
+  });
 }
 
 /** Lists names only. */
 export async function list({ name }: { readonly name: string }, io: CommandIo): Promise<ExitCode> {
-  return send(name, {}, io);
+  return io.withServer((server) => send(server, name, {}, io));
 }
 
 /** Removes secrets by `service.key`, or all of a service. */
@@ -33,20 +31,27 @@ export async function remove(
   io: CommandIo,
 ): Promise<ExitCode> {
   for (const secret of secrets) parseName(secret);
-  return send(name, { remove: secrets }, io);
+  return io.withServer((server) => send(server, name, { remove: secrets }, io));
+}
+
+async function readValue(name: string, secret: string, signal: AbortSignal): Promise<string> {
+  const value = canAsk()
+    ? await askSecret(`Value of ${secret} for ${name}: `, signal)
+    : (await readStdin()).replace(/\r?\n$/, "");
+  if (value !== "") return value;
+  throw new InvalidInput(`the value of ${secret} is empty; nothing was set`, {
+    hint: `Type it at the prompt, or pipe it in: … | tntc secrets set ${name} ${secret}`,
+  });
 }
 
 async function send(
+  server: ServerConnection,
   name: string,
   change: Readonly<Record<string, unknown>>,
   io: CommandIo,
 ): Promise<ExitCode> {
-  const { structured, view } = await callTool(
-    io,
-    "secrets",
-    { ...enclaveArgument(io), name, ...change },
-    secretsSchema,
-  );
+  const args = { ...enclaveArgument(io), name, ...change };
+  const { structured, view } = await ask(server, "secrets", args, secretsSchema, { signal: io.signal });
   if (Object.keys(change).length > 0)
     io.output.note(view.changed ? `Changed. ${name} has now:` : `Nothing to change. ${name} has:`);
   if (view.names.length === 0) io.output.note(`${name} has no secrets of its own.`);

@@ -1,0 +1,298 @@
+import { expect, it } from "vitest";
+import { renderFailure } from "../../src/cli/failure.ts";
+import { renderDeploy, renderUndeploy } from "../../src/cli/render/deploy.ts";
+import { renderEnclaveInfo } from "../../src/cli/render/enclave-info.ts";
+import { renderRunFailure, renderRunNote } from "../../src/cli/render/run.ts";
+import { renderList, renderStatus } from "../../src/cli/render/status.ts";
+import {
+  deploySchema,
+  enclaveInfoSchema,
+  listSchema,
+  parseResult,
+  runSchema,
+  statusSchema,
+  undeploySchema,
+} from "../../src/cli/results.ts";
+import { createStyle } from "../../src/cli/style.ts";
+import type { ErrorReport } from "../../src/errors.ts";
+import type {
+  DeployResult,
+  EnclaveInfo,
+  ListResult,
+  RunResult,
+  StatusResult,
+  UndeployResult,
+} from "../../src/pipeline/operations.ts";
+
+const off = createStyle(false);
+const now = Date.parse("2026-03-01T12:00:00Z");
+
+const deployed: DeployResult = {
+  enclave: "local",
+  name: "ledger",
+  version: "1.2.0",
+  dry_run: false,
+  revision: 3,
+  changed: true,
+  steps: [
+    { step: "validate", ms: 4 },
+    { step: "register", ms: 1180 },
+  ],
+  dependencies: [
+    {
+      dependency: "tentacular-postgres",
+      service: "postgres",
+      names: { schema: "tn_ledger_ab12", login_role: "tn_ledger_ab12_1" },
+      created: ["schema", "login role"],
+      repaired: [],
+    },
+    {
+      dependency: "tentacular-nats",
+      service: "nats",
+      names: { subject: "tentacular.local.ledger.>" },
+      created: [],
+      repaired: ["the account had no limits"],
+    },
+  ],
+  workflow: "name: ledger\n",
+  plan: [
+    { action: "create", object: "postgres schema tn_ledger_ab12" },
+    { action: "unchanged", object: "Deployment ledger" },
+  ],
+  objects: [{ kind: "Deployment", name: "ledger", outcome: "unchanged" }],
+  workload: { state: "ready", restarts: 0 },
+  warnings: [],
+  next: "run",
+};
+
+it("prints a deploy with what was provisioned and the next command", () => {
+  expect(renderDeploy(parseResult("deploy", deploySchema, deployed), off)).toBe(
+    [
+      "Deployed ledger 1.2.0 to enclave local: revision 3, in 1.2 s",
+      "  postgres  schema tn_ledger_ab12, login role tn_ledger_ab12_1  created schema, login role",
+      "  nats      subject tentacular.local.ledger.>                   repaired: the account had no limits",
+      "",
+      "next: tntc run ledger",
+    ].join("\n"),
+  );
+});
+
+it("prints a plan as a plan, with the workflow as it would be", () => {
+  const text = renderDeploy(deploySchema.parse({ ...deployed, dry_run: true }), off);
+  expect(text).toContain("Plan for ledger 1.2.0 to enclave local; nothing was written");
+  expect(text).toContain("  create     postgres schema tn_ledger_ab12\n  unchanged  Deployment ledger\n");
+  expect(text).toContain("workflow.yaml as it would be deployed:\nname: ledger\n");
+});
+
+it("prints an undeploy with what is kept and how to delete it", () => {
+  const result: UndeployResult = {
+    enclave: "local",
+    name: "ledger",
+    force: false,
+    steps: [],
+    removed: ["Deployment ledger", "Secret ledger-exoskeleton"],
+    retained: ["postgres schema tn_ledger_ab12"],
+    failed: [],
+    next: "",
+  };
+  expect(renderUndeploy(undeploySchema.parse(result), off)).toBe(
+    [
+      "Undeployed ledger from enclave local",
+      "  removed  Deployment ledger",
+      "           Secret ledger-exoskeleton",
+      "  kept     postgres schema tn_ledger_ab12",
+      "",
+      "next: tntc undeploy ledger --force deletes what was kept",
+    ].join("\n"),
+  );
+});
+
+it("prints what an undeploy could not remove", () => {
+  const failed = [{ item: "nats account", problem: "the server does not answer" }];
+  const text = renderUndeploy(
+    { enclave: "local", name: "ledger", force: true, steps: [], removed: [], retained: [], failed },
+    off,
+  );
+  expect(text).toContain("failed   nats account: the server does not answer");
+  expect(text).toContain("next: tntc undeploy ledger --force goes on where this stopped");
+});
+
+const status: StatusResult = {
+  enclave: "local",
+  name: "ledger",
+  version: "1.2.0",
+  revision: 3,
+  state: "ready",
+  workload: {
+    state: "ready",
+    restarts: 1,
+    startedAt: "2026-03-01T11:59:00Z",
+    address: "http://127.0.0.1:4000",
+  },
+  dependencies: [
+    {
+      dependency: "tentacular-postgres",
+      service: "postgres",
+      state: "drift",
+      names: { schema: "tn_ledger_ab12" },
+      facts: { schema: "tn_ledger_ab12", connection_limit: 20 },
+      drift: [{ item: "login role", problem: "may not log in" }],
+    },
+  ],
+  stages: [["take"], ["store", "count"], ["tell"]],
+  objects: ["Deployment ledger"],
+  deployedAt: "2026-03-01T11:00:00Z",
+  next: "",
+};
+
+it("prints one tentacle as an aligned block", () => {
+  expect(renderStatus(statusSchema.parse(status), off, now)).toBe(
+    [
+      "ledger  ready",
+      "  enclave   local",
+      "  version   1.2.0, revision 3, deployed 1 hour ago",
+      "  workload  ready, 1 restart, started 1 minute ago, http://127.0.0.1:4000",
+      "  postgres  drift  schema tn_ledger_ab12",
+      "            connection limit: 20",
+      "            drift  login role: may not log in",
+      "  stages    take → store + count → tell",
+      "  objects   Deployment ledger",
+    ].join("\n"),
+  );
+});
+
+it("prints tentacles in columns, and a way on when there are none", () => {
+  const list: ListResult = {
+    enclave: "local",
+    tentacles: [
+      {
+        name: "ledger",
+        version: "1.2.0",
+        state: "ready",
+        dependencies: ["tentacular-postgres", "tentacular-nats"],
+        deployedAt: "2026-02-27T12:00:00Z",
+      },
+      { name: "hi", version: "1", state: "retained", dependencies: [], deployedAt: "2025-12-24T12:00:00Z" },
+    ],
+  };
+  expect(renderList(listSchema.parse(list), off, now)).toBe(
+    [
+      "NAME    STATE     VERSION  DEPLOYED    DEPENDENCIES",
+      "ledger  ready     1.2.0    2 days ago  postgres, nats",
+      "hi      retained  1        2025-12-24  -",
+    ].join("\n"),
+  );
+  expect(renderList({ enclave: "local", tentacles: [] }, off)).toContain("No tentacles in enclave local");
+});
+
+it("prints services with their flags and reasons", () => {
+  const info: EnclaveInfo = {
+    enclave: "local",
+    cluster: { kind: "local", available: true },
+    enclaves: ["local"],
+    exo_services: {
+      postgres: {
+        enabled: true,
+        available: true,
+        version: "18.4",
+        dependency: "tentacular-postgres",
+        summary: "a schema of its own",
+        fields: ["host"],
+      },
+      nats: {
+        enabled: true,
+        available: false,
+        reason: "nothing listens at 127.0.0.1:4222",
+        dependency: "tentacular-nats",
+        summary: "a subject of its own",
+        fields: ["url"],
+      },
+      spire: {
+        enabled: false,
+        available: false,
+        reason: "not enabled here",
+        dependency: "tentacular-spire",
+        summary: "",
+        fields: [],
+      },
+    },
+    tentacles: [],
+    limits: { max_nodes: 1000 },
+    guide: ["Declare a dependency by its name alone."],
+  };
+  expect(renderEnclaveInfo(enclaveInfoSchema.parse(info), off)).toBe(
+    [
+      "Enclave local on local, available",
+      "",
+      "SERVICE   STATE        VERSION  DECLARE AS           WHAT IT GIVES, OR WHY NOT",
+      "postgres  available    18.4     tentacular-postgres  a schema of its own",
+      "nats      unavailable  -        tentacular-nats      nothing listens at 127.0.0.1:4222",
+      "spire     not enabled  -        tentacular-spire     not enabled here",
+      "",
+      "No tentacles yet.",
+      "",
+      "Limits\n  max nodes  1,000",
+      "",
+      "Declare a dependency by its name alone.",
+    ].join("\n"),
+  );
+});
+
+it("prints a run's failure with its node, and never what could steer a terminal", () => {
+  const failed: RunResult = {
+    enclave: "local",
+    name: "ledger",
+    ok: false,
+    error: { node: "store", message: "no \u001b[31mroom\u001b]0;title\u0007" },
+    durationMs: 31,
+    nodes: [
+      { node: "take", ok: true, attempts: 1, durationMs: 3 },
+      { node: "store", ok: false, attempts: 3, durationMs: 28 },
+    ],
+  };
+  expect(renderRunFailure(runSchema.parse(failed), off)).toBe(
+    [
+      "error: the run of ledger failed in node store: no room",
+      "  ✓  take   3 ms",
+      "  ✗  store  28 ms, 3 attempts",
+      "hint: `tntc logs ledger` has what its nodes wrote.",
+    ].join("\n"),
+  );
+  const went: RunResult = { enclave: "local", name: "hi", ok: true, result: 1, durationMs: 9, nodes: [] };
+  expect(renderRunNote(runSchema.parse(went), off)).toBe("✓ hi ran 0 nodes in 9 ms");
+});
+
+const report: ErrorReport = {
+  code: "invalid_input",
+  message: "workflow.yaml has 2 mistakes",
+  hint: "Correct them and deploy again.",
+  issues: [
+    { path: "nodes.a.path", message: "leads out of the folder", hint: "Keep it below.", line: 7, column: 11 },
+    { path: "edges", message: "a cycle: a -> b -> a", hint: "Remove one of the edges." },
+  ],
+};
+
+it("prints every issue with its place and fix", async () => {
+  expect(await renderFailure(report, "text", off)).toBe(
+    [
+      "error: workflow.yaml has 2 mistakes",
+      "  workflow.yaml:7:11  nodes.a.path  leads out of the folder",
+      "    hint: Keep it below.",
+      "  edges  a cycle: a -> b -> a",
+      "    hint: Remove one of the edges.",
+      "hint: Correct them and deploy again.",
+      "",
+    ].join("\n"),
+  );
+  expect(JSON.parse(await renderFailure(report, "json", off))).toEqual({ error: report });
+});
+
+it("colours only where colours are on", async () => {
+  expect(await renderFailure(report, "text", createStyle(true))).toContain("\u001b[31merror:");
+});
+
+it("names the place in an answer that it does not understand", () => {
+  expect(() => parseResult("status", statusSchema, { ...status, revision: "three" })).toThrow(
+    "the server's answer to status is not understood (at revision)",
+  );
+});
