@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { shells } from "../../src/cli/program.ts";
-import { onPath } from "../support/on-path.ts";
 import { binary, emptyFolder, tntc } from "./tntc.ts";
 
 const exec = promisify(execFile);
@@ -44,7 +43,8 @@ describe("tntc completion", () => {
   });
 
   it("completes in a real bash", async ({ skip }) => {
-    if ((await onPath("bash")) === undefined) return skip("no bash on this machine");
+    const bash = await exec("bash", ["-c", "true"]).catch(() => undefined);
+    if (bash === undefined) return skip("no bash on this machine");
     const folder = await emptyFolder();
     const program = join(folder, "tntc");
     await writeFile(program, `#!/bin/sh\nexec "${process.execPath}" "${binary}" "$@"\n`);
