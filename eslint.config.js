@@ -75,7 +75,10 @@ export default tseslint.config(
     rules: { "no-restricted-imports": ["error", { patterns: [noRegistrars, noTools] }] },
   },
   { files: ["src/config.ts"], rules: { "no-restricted-syntax": ["error", noStdout] } },
-  { files: ["src/cli/output.ts"], rules: { "no-restricted-syntax": ["error", noProcessEnv] } },
+  {
+    files: ["src/cli/output.ts", "src/server/stdout.ts"],
+    rules: { "no-restricted-syntax": ["error", noProcessEnv] },
+  },
   {
     files: ["tools/**"],
     rules: { "no-restricted-imports": ["error", { patterns: [noMcpSdk, noRegistrars] }] },

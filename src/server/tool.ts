@@ -12,6 +12,10 @@ export interface Tool<Input extends z.ZodObject = z.ZodObject, Output extends z.
   /** What it does, when to use it, what to call before and after: written for an agent. */
   readonly description: string;
   readonly input: Input;
+  /** Input fields that hold secrets: whatever they hold is taken out of all that this call gives back or logs. */
+  readonly secretInput?: readonly string[];
+  /** Optional input fields that name files of the caller: not offered where server and caller share no file system. */
+  readonly localInput?: readonly string[];
   readonly output: Output;
   readonly annotations: {
     readonly readOnlyHint: boolean;
@@ -42,6 +46,11 @@ export interface ToolAnswer<T> {
 }
 
 /** Checks a tool against the interface and keeps its input and output types. */
-export function defineTool<I extends z.ZodObject, O extends z.ZodObject>(tool: Tool<I, O>): Tool<I, O> {
+export function defineTool<I extends z.ZodObject, O extends z.ZodObject>(
+  tool: Tool<I, O> & {
+    readonly secretInput?: readonly (keyof I["shape"])[];
+    readonly localInput?: readonly (keyof I["shape"])[];
+  },
+): Tool<I, O> {
   return tool;
 }

@@ -1,0 +1,90 @@
+/**
+ * Takes known secret values out of whatever leaves the server. The last net, not the first: nothing should put a secret
+ * into a result, an error or a log line to begin with.
+ */
+export interface Redactor {
+  /** Registers a secret; of an object or a list, every string in it. Values under 6 characters are not registered. */
+  add(value: unknown): void;
+  /** `text` without any registered value, in plain, URL-encoded, JSON-escaped or base64 form. */
+  text(text: string): string;
+  /** The same for every string (keys too) of a JSON value; returns a new value. */
+  json<T>(value: T): T;
+  /** A redactor that also knows what this one knows, now and later; what is added to it stays in it. */
+  extend(): Redactor;
+}
+
+/** Shorter values are too common in ordinary text to be taken out of it. */
+const MIN_LENGTH = 6;
+/** A line of a secret of many lines (a creds file, a key) is a secret by itself from this length on. */
+const MIN_LINE_LENGTH = 16;
+const REPLACEMENT = "[redacted]";
+
+/** A redactor that knows nothing yet. */
+export function createRedactor(parent?: Redactor): Redactor {
+  const forms = new Set<string>();
+
+  function add(value: unknown): void {
+    for (const secret of stringsOf(value)) {
+      for (const part of [secret, ...secret.split(/\r?\n/).filter((line) => line.length >= MIN_LINE_LENGTH)])
+        if (part.length >= MIN_LENGTH) for (const form of formsOf(part)) forms.add(form);
+    }
+  }
+
+  function text(input: string): string {
+    let output = parent === undefined ? input : parent.text(input);
+    for (const form of forms) if (output.includes(form)) output = output.replaceAll(form, REPLACEMENT);
+    return output;
+  }
+
+  function json<T>(value: T): T;
+  function json(value: unknown): unknown {
+    if (typeof value === "string") return text(value);
+    if (Array.isArray(value)) return value.map((item: unknown) => json(item));
+    if (typeof value !== "object" || value === null) return value;
+    // defineProperty semantics (fromEntries), so that a key `__proto__` stays a key.
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [text(key), json(item)]));
+  }
+
+  const self: Redactor = { add, text, json, extend: () => createRedactor(self) };
+  return self;
+}
+
+function* stringsOf(value: unknown): Generator<string> {
+  if (typeof value === "string") yield value;
+  else if (typeof value === "object" && value !== null)
+    for (const item of Object.values(value)) yield* stringsOf(item);
+}
+
+/** Longest first, so that an encoded form is not left half replaced. */
+function formsOf(secret: string): string[] {
+  const encoded = encodeURIComponent(secret.toWellFormed());
+  const strict = encoded.replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+  const escaped = JSON.stringify(secret).slice(1, -1);
+  const base64 = base64Forms(secret);
+  const forms = new Set([
+    secret,
+    encoded,
+    strict,
+    new URLSearchParams({ "": secret }).toString().slice(1),
+    encoded.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()),
+    escaped,
+    ...base64,
+    ...base64.map((form) => form.replaceAll("+", "-").replaceAll("/", "_")),
+  ]);
+  return [...forms].sort((a, b) => b.length - a.length);
+}
+
+/**
+ * How the secret looks inside base64 at each of the three alignments (`user:secret`, a JSON file in a Secret): the
+ * characters at the edges that also depend on a neighbour are left off.
+ */
+function base64Forms(secret: string): string[] {
+  const bytes = Buffer.from(secret, "utf8");
+  return [0, 1, 2].map((offset) => {
+    const length = offset + bytes.length;
+    const text = Buffer.concat([Buffer.alloc(offset), bytes])
+      .toString("base64")
+      .replaceAll("=", "");
+    return text.slice(offset === 0 ? 0 : offset + 1, Math.floor((length * 8) / 6));
+  });
+}

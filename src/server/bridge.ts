@@ -1,0 +1,56 @@
+import type { Client } from "@modelcontextprotocol/client";
+import type { CallToolResult } from "@modelcontextprotocol/server";
+import { Unavailable } from "../errors.ts";
+import type { RemoteHost } from "./host.ts";
+
+/** Calls have no deadline of their own here: the server that does the work sets it. */
+const NO_TIMEOUT = 2 ** 31 - 1;
+
+export interface RemoteHostOptions {
+  readonly url: string;
+  readonly token: string;
+  readonly version: string;
+}
+
+/**
+ * Hands tool calls to a running server over HTTP (`tntc mcp` beside `tntc up`), so that both see one world. Progress
+ * and cancellation pass through. Connects on the first call; after a lost connection, again on the next.
+ */
+export function createRemoteHost(options: RemoteHostOptions): RemoteHost {
+  let connection: Promise<Client> | undefined;
+
+  async function connect(): Promise<Client> {
+    // Loaded here: a server that does the work itself needs no client.
+    const { Client, StreamableHTTPClientTransport } = await import("@modelcontextprotocol/client");
+    const client = new Client(
+      { name: "tntc-bridge", version: options.version },
+      { versionNegotiation: { mode: "auto" } },
+    );
+    const transport = new StreamableHTTPClientTransport(new URL(options.url), {
+      requestInit: { headers: { authorization: `Bearer ${options.token}` } },
+    });
+    await client.connect(transport);
+    return client;
+  }
+
+  return {
+    async callTool(name, args, { signal, onprogress }): Promise<CallToolResult> {
+      connection ??= connect();
+      try {
+        const client = await connection;
+        return await client.callTool(
+          { name, arguments: { ...args } },
+          { signal, timeout: NO_TIMEOUT, ...(onprogress !== undefined && { onprogress }) },
+        );
+      } catch (error) {
+        if (signal.aborted) throw error;
+        connection = undefined;
+        throw new Unavailable(`the server at ${options.url} does not answer`, {
+          reason: "unreachable",
+          hint: "Start it again with `tntc up`, then repeat the call: what it had begun is finished or shown by status.",
+          cause: error,
+        });
+      }
+    },
+  };
+}

@@ -1,0 +1,169 @@
+import { inspect } from "node:util";
+import type { CallToolResult } from "@modelcontextprotocol/server";
+import { Internal, type TentacularError, toTentacularError } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import type { Operations } from "../pipeline/operations.ts";
+import type { Redactor } from "../redact.ts";
+import { parseArguments } from "./arguments.ts";
+import { boundedReport, errorText } from "./error-text.ts";
+import type { Arguments, HostSource, Progress, RemoteHost, ToolHost } from "./host.ts";
+import { stepProgress } from "./progress.ts";
+import { cut } from "./text.ts";
+import type { OfferedTool } from "./tool-schema.ts";
+import type { ToolContext } from "./tool.ts";
+
+/** Nothing an agent gets is longer, whatever a renderer did; renderers stay far below. */
+const MAX_TEXT = 40_000;
+
+/** What accompanies one call, from the protocol's side. */
+export interface CallContext {
+  readonly id: string | number;
+  readonly signal: AbortSignal;
+  /** Only when the caller asked for progress. */
+  readonly notify?: (progress: Progress) => void;
+}
+
+export interface ToolCallerOptions {
+  readonly host: HostSource;
+  readonly log: Logger;
+  /** Knows the secrets of the installation; those of a call are added for that call alone. */
+  readonly redactor: Redactor;
+}
+
+export interface ToolCaller {
+  /** Never throws: an error is a result too. */
+  call(offered: OfferedTool, args: Arguments, context: CallContext): Promise<CallToolResult>;
+  /** Resolves when no call is running. */
+  idle(): Promise<void>;
+}
+
+/**
+ * What stands round every tool, once: arguments checked, errors turned into texts, secrets taken out, progress,
+ * cancellation, one log line.
+ */
+export function createToolCaller(options: ToolCallerOptions): ToolCaller {
+  const { log } = options;
+  const running = new Set<Promise<CallToolResult>>();
+  let host: Promise<ToolHost | RemoteHost> | undefined;
+
+  /** Made once; made again after it could not be, or after a remote one could not be reached. */
+  async function getHost(): Promise<ToolHost | RemoteHost> {
+    host ??= options.host();
+    try {
+      return await host;
+    } catch (error) {
+      host = undefined;
+      throw error;
+    }
+  }
+
+  async function work(
+    offered: OfferedTool,
+    args: Arguments,
+    context: CallContext,
+    redactor: Redactor,
+  ): Promise<CallToolResult> {
+    const { tool } = offered;
+    const input = parseArguments(tool.name, offered.input, args);
+    for (const name of tool.secretInput ?? []) redactor.add(args[name]);
+    const host = await getHost();
+    if ("callTool" in host)
+      return await host.callTool(tool.name, args, { signal: context.signal, onprogress: context.notify });
+    const answer = await tool.handle(input, toolContext(host, context, redactor));
+    return {
+      content: [{ type: "text", text: cut(redactor.text(answer.text), MAX_TEXT) }],
+      structuredContent: redactor.json(tool.output.parse(answer.structured)),
+    };
+  }
+
+  async function run(offered: OfferedTool, args: Arguments, context: CallContext): Promise<CallToolResult> {
+    const { name } = offered.tool;
+    const redactor = options.redactor.extend();
+    const started = performance.now();
+    const line = (outcome: string): object => ({
+      tool: name,
+      request: context.id,
+      outcome,
+      ms: Math.round(performance.now() - started),
+    });
+    try {
+      const result = await work(offered, args, context, redactor);
+      log.info(line(result.isError === true ? "error" : "ok"), "tool call");
+      return result;
+    } catch (thrown) {
+      const gone = context.signal.aborted;
+      const error = gone ? cancelled(name) : toTentacularError(thrown, name);
+      if (error.code === "unavailable") host = undefined;
+      // Callers get no cause; the operator does.
+      const cause = redactor.text(cut(inspect(error.cause, { depth: 4 }), 8_000));
+      const fields = {
+        ...line(gone ? "cancelled" : error.code),
+        error: redactor.text(error.message),
+        ...(error.cause !== undefined && { cause }),
+      };
+      if (error.code === "internal" && !gone) log.error(fields, "tool call");
+      else log.info(fields, "tool call");
+      const report = redactor.json(error.report());
+      return {
+        content: [{ type: "text", text: errorText(name, report) }],
+        structuredContent: { ...boundedReport(report) },
+        isError: true,
+      };
+    }
+  }
+
+  return {
+    async call(offered, args, context) {
+      const call = run(offered, args, context);
+      running.add(call);
+      try {
+        return await call;
+      } finally {
+        running.delete(call);
+      }
+    },
+    async idle() {
+      while (running.size > 0) await Promise.all(running);
+    },
+  };
+}
+
+function cancelled(tool: string): TentacularError {
+  return new Internal(`${tool} was cancelled by its caller`, {
+    hint: "Call status to see how far it came; calling it again finishes or repeats it.",
+  });
+}
+
+function toolContext(host: ToolHost, context: CallContext, redactor: Redactor): ToolContext {
+  const { readDirectory } = host;
+  const step = context.notify === undefined ? undefined : stepProgress(context.notify);
+  return {
+    signal: context.signal,
+    operations: redacted(host.operations, redactor),
+    ...(step !== undefined && {
+      progress: (event) =>
+        step({ ...event, ...(event.message !== undefined && { message: redactor.text(event.message) }) }),
+    }),
+    ...(readDirectory !== undefined && {
+      readDirectory: async (path) => {
+        const folder = await readDirectory(path);
+        redactor.add(folder.secrets);
+        return folder;
+      },
+    }),
+  };
+}
+
+/** Redacts before a tool cuts anything to length: half a secret would no longer be recognised. */
+function redacted(operations: Operations, redactor: Redactor): Operations {
+  return {
+    enclaveInfo: async (request, call) => redactor.json(await operations.enclaveInfo(request, call)),
+    deploy: async (request, call) => redactor.json(await operations.deploy(request, call)),
+    undeploy: async (request, call) => redactor.json(await operations.undeploy(request, call)),
+    status: async (request, call) => redactor.json(await operations.status(request, call)),
+    list: async (request, call) => redactor.json(await operations.list(request, call)),
+    run: async (request, call) => redactor.json(await operations.run(request, call)),
+    logs: async (request, call) => redactor.json(await operations.logs(request, call)),
+    secrets: async (request, call) => redactor.json(await operations.secrets(request, call)),
+  };
+}

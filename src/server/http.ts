@@ -1,0 +1,168 @@
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import {
+  localhostHostValidation,
+  localhostOriginValidation,
+  toNodeHandler,
+} from "@modelcontextprotocol/node";
+import { createMcpHandler } from "@modelcontextprotocol/server";
+import { InvalidInput, Unavailable } from "../errors.ts";
+import { type Logger, silentLogger } from "../log.ts";
+import type { McpService } from "./mcp-server.ts";
+import { within } from "./within.ts";
+
+/** A deploy carries its node files in one message. */
+const MAX_BODY = 4 * 1024 * 1024;
+const LOOPBACK = ["127.0.0.1", "::1", "localhost"];
+const MIN_TOKEN_LENGTH = 32;
+const FLUSH_MS = 1_000;
+
+export interface ServeHttpOptions {
+  readonly service: McpService;
+  /** Loopback only; default 127.0.0.1. */
+  readonly host?: string;
+  /** 0 or absent: any free port. */
+  readonly port?: number;
+  /** What callers must send as `Authorization: Bearer …`; from `newToken()`. */
+  readonly token: string;
+  readonly log?: Logger;
+  /** How long running calls may take to end when closing; default 30 s. */
+  readonly graceMs?: number;
+}
+
+export interface HttpServer {
+  /** `http://127.0.0.1:<port>/mcp` */
+  readonly url: string;
+  /** Takes no new calls, lets the running ones end, then closes every connection. */
+  close(): Promise<void>;
+}
+
+/** A bearer token nobody can guess. */
+export function newToken(): string {
+  return randomBytes(32).toString("base64url");
+}
+
+/**
+ * Serves MCP over Streamable HTTP on this machine. Stateless: each request is a call of its own, so nothing is lost
+ * with a connection but the answer.
+ */
+export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> {
+  const { service, host = "127.0.0.1", port = 0, log = silentLogger, graceMs = 30_000 } = options;
+  if (!LOOPBACK.includes(host))
+    throw new InvalidInput(`MCP over HTTP cannot listen on ${host}: only loopback is allowed`, {
+      path: "host",
+      hint: `Use one of ${LOOPBACK.join(", ")}.`,
+    });
+  const authorized = bearerCheck(options.token);
+  const hostAllowed = localhostHostValidation();
+  const originAllowed = localhostOriginValidation();
+  const onerror = (error: Error): void => log.debug({ error: error.message }, "http");
+  // "sse": the answer's stream opens at once and is kept alive, so that no client gives up on a long call.
+  const mcp = createMcpHandler(service.create, {
+    responseMode: "sse",
+    maxRequestBodySize: MAX_BODY,
+    onerror,
+  });
+  const handle = toNodeHandler(
+    { fetch: async (request, extra) => (await batchRefusal(request)) ?? (await mcp.fetch(request, extra)) },
+    { maxRequestBodySize: MAX_BODY, onerror },
+  );
+  const open = new Set<ServerResponse>();
+  let closing = false;
+
+  function answer(request: IncomingMessage, response: ServerResponse): void {
+    if (!hostAllowed(request, response) || !originAllowed(request, response)) return;
+    const path = (request.url ?? "/").split("?", 1)[0];
+    if (!authorized(request.headers.authorization)) refuse(response, 401, "A valid bearer token is needed.");
+    else if (path !== "/mcp") refuse(response, 404, "Not found. MCP is served at /mcp.");
+    else if (closing) refuse(response, 503, "The server is stopping.");
+    else serve(request, response);
+  }
+
+  function serve(request: IncomingMessage, response: ServerResponse): void {
+    open.add(response);
+    response.once("close", () => open.delete(response));
+    handle(request, response).catch((error: unknown) => {
+      log.warn({ error: String(error) }, "http");
+      response.destroy();
+    });
+  }
+
+  const server = createServer(
+    {
+      headersTimeout: 10_000,
+      requestTimeout: 30_000,
+      keepAliveTimeout: 10_000,
+      connectionsCheckingInterval: 2_000,
+      maxHeaderSize: 16 * 1024,
+    },
+    answer,
+  );
+  server.maxConnections = 256;
+  const actual = await listen(server, host, port);
+  return {
+    url: `http://${host.includes(":") ? `[${host}]` : host}:${actual}/mcp`,
+    async close() {
+      closing = true;
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      await within(graceMs, service.idle());
+      // Their answers may still be on the way; what is open after that is a stream without a call.
+      await within(FLUSH_MS, Promise.all([...open].map((response) => once(response, "close"))));
+      await mcp.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+/** Compares hashes, so that neither the token's length nor how much of it is right shows in the time taken. */
+function bearerCheck(token: string): (header: string | undefined) => boolean {
+  if (token.length < MIN_TOKEN_LENGTH)
+    throw new InvalidInput(`the server's token has fewer than ${MIN_TOKEN_LENGTH} characters`, {
+      path: "token",
+      hint: "Make a long random one, for instance: openssl rand -base64 32",
+    });
+  const expected = sha256(`Bearer ${token}`);
+  return (header) => timingSafeEqual(sha256(header ?? ""), expected);
+}
+
+function sha256(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}
+
+/** Only the protocol of March 2025 had batches; one request that stands for ten thousand is not worth serving it. */
+async function batchRefusal(request: Request): Promise<Response | undefined> {
+  if (request.method !== "POST" || !/^\s*\[/.test(await request.clone().text())) return undefined;
+  return Response.json(
+    { jsonrpc: "2.0", id: null, error: { code: -32600, message: "Batches are not accepted." } },
+    { status: 400 },
+  );
+}
+
+function refuse(response: ServerResponse, status: number, message: string): void {
+  response.writeHead(status, {
+    "content-type": "application/json",
+    // The body of the request is not read: the connection cannot be used again.
+    connection: "close",
+    ...(status === 401 && { "www-authenticate": 'Bearer realm="tentacular"' }),
+  });
+  response.end(JSON.stringify({ jsonrpc: "2.0", id: null, error: { code: -32000, message } }));
+}
+
+async function listen(server: ReturnType<typeof createServer>, host: string, port: number): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error) =>
+      reject(
+        new Unavailable(`MCP over HTTP cannot listen on ${host}:${port}`, {
+          reason: "failed",
+          hint: "Choose another port, or 0 for any free one.",
+          cause: error,
+        }),
+      ),
+    );
+    server.listen(port, host, () => resolve());
+  });
+  const address = server.address();
+  return typeof address === "object" && address !== null ? address.port : port;
+}

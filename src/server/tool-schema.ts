@@ -1,0 +1,102 @@
+import type { StandardSchemaWithJSON } from "@modelcontextprotocol/server";
+import * as z from "zod";
+import type { Arguments } from "./host.ts";
+import type { Tool } from "./tool.ts";
+
+/** A tool as one server offers it. */
+export interface OfferedTool {
+  readonly tool: Tool;
+  /** What arguments are checked against: the tool's input, without what this server cannot do. */
+  readonly input: z.ZodObject;
+  readonly advertised: {
+    readonly input: StandardSchemaWithJSON<Arguments>;
+    readonly output: StandardSchemaWithJSON;
+  };
+}
+
+/** Fits the tools to a server; throws when two have the same name. */
+export function offerTools(
+  tools: readonly Tool[],
+  options: { readonly sharesFiles: boolean },
+): readonly OfferedTool[] {
+  const names = new Set<string>();
+  return tools.map((tool) => {
+    if (names.has(tool.name)) throw new RangeError(`two tools are named ${tool.name}`);
+    names.add(tool.name);
+    const hidden = options.sharesFiles ? [] : (tool.localInput ?? []);
+    const input =
+      hidden.length === 0
+        ? tool.input
+        : z.strictObject(
+            Object.fromEntries(Object.entries(tool.input.shape).filter(([name]) => !hidden.includes(name))),
+          );
+    return {
+      tool,
+      input,
+      advertised: {
+        input: advertise(isArguments, () => inputSchema(input)),
+        output: advertise(isAnything, () => outputSchema(tool.output)),
+      },
+    };
+  });
+}
+
+/**
+ * A schema that is only shown. The protocol library would check with it too, in words of its own; `call-tool.ts` does
+ * that with better ones. Computed when first asked for, then kept.
+ */
+function advertise<T>(
+  accepts: (value: unknown) => value is T,
+  schema: () => Record<string, unknown>,
+): StandardSchemaWithJSON<T> {
+  let made: Record<string, unknown> | undefined;
+  const json = (): Record<string, unknown> => (made ??= schema());
+  return {
+    "~standard": {
+      version: 1,
+      vendor: "tentacular",
+      validate: (value) =>
+        accepts(value) ? { value } : { issues: [{ message: "arguments must be an object" }] },
+      jsonSchema: { input: json, output: json },
+    },
+  };
+}
+
+function isArguments(value: unknown): value is Arguments {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isAnything(_value: unknown): _value is unknown {
+  return true;
+}
+
+function inputSchema(schema: z.ZodObject): Record<string, unknown> {
+  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io: "input", override: dropNoise });
+  return rest;
+}
+
+/**
+ * Admits an error report beside the result: clients of the 2025 protocol check the structured content of an error against
+ * this schema too, and would otherwise show their own schema error in place of ours.
+ */
+function outputSchema(schema: z.ZodObject): Record<string, unknown> {
+  const {
+    $schema: _dialect,
+    required,
+    ...rest
+  } = z.toJSONSchema(schema, {
+    io: "output",
+    override: (context) => {
+      dropNoise(context);
+      if (context.jsonSchema.additionalProperties === false) delete context.jsonSchema.additionalProperties;
+    },
+  });
+  return { ...rest, anyOf: [{ required: required ?? [] }, { required: ["code", "message", "hint"] }] };
+}
+
+/** What every reader assumes anyway and an agent would pay for in tokens. */
+function dropNoise({ jsonSchema }: { jsonSchema: z.core.JSONSchema.BaseSchema }): void {
+  delete jsonSchema.propertyNames;
+  if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
+  if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+}

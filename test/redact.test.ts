@@ -1,0 +1,83 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { createRedactor } from "../src/redact.ts";
+
+const secret = "s3cr&t/with+odd=chars 'and' Ünïcode";
+
+it("takes a secret out of text in every form it travels in", () => {
+  const redactor = createRedactor();
+  redactor.add(secret);
+  for (const form of [
+    secret,
+    encodeURIComponent(secret),
+    new URLSearchParams({ password: secret }).toString(),
+    JSON.stringify({ secret }),
+    JSON.stringify(JSON.stringify({ secret })).slice(1, -1),
+    Buffer.from(secret).toString("base64"),
+    Buffer.from(secret).toString("base64url"),
+    Buffer.from(`user:${secret}`).toString("base64"),
+    Buffer.from(JSON.stringify({ secret, more: 1 })).toString("base64"),
+    `postgres://user:${encodeURIComponent(secret)}@host/db`,
+  ])
+    expect(redactor.text(`before ${form} after`)).toMatch(/\[redacted\]/);
+});
+
+it("leaves other text alone", () => {
+  const redactor = createRedactor();
+  redactor.add(secret);
+  redactor.add("short");
+  const text = "a short text of no interest, c2VjcmV0";
+  expect(redactor.text(text)).toBe(text);
+});
+
+it("finds a secret wherever it stands inside base64", () => {
+  fc.assert(
+    fc.property(
+      fc.string({ minLength: 8, maxLength: 40, unit: "binary" }),
+      fc.string({ maxLength: 9 }),
+      fc.string({ maxLength: 9 }),
+      (value, before, after) => {
+        const redactor = createRedactor();
+        redactor.add(value);
+        for (const encoding of ["base64", "base64url"] as const)
+          expect(redactor.text(Buffer.from(before + value + after).toString(encoding))).toContain(
+            "[redacted]",
+          );
+      },
+    ),
+    { numRuns: 2_000 },
+  );
+});
+
+it("walks values, and keeps what is no secret as it is", () => {
+  const redactor = createRedactor();
+  redactor.add({ user: "app_user_1", nested: ["another-secret"] });
+  const value = { a: [1, true, null, "x app_user_1 y"], "another-secret": { deep: "another-secret" } };
+  expect(redactor.json(value)).toEqual({
+    a: [1, true, null, "x [redacted] y"],
+    "[redacted]": { deep: "[redacted]" },
+  });
+});
+
+it("keeps a key named __proto__ a key", () => {
+  const redactor = createRedactor();
+  const value: unknown = JSON.parse('{"__proto__":{"polluted":1}}');
+  expect(JSON.stringify(redactor.json(value))).toBe('{"__proto__":{"polluted":1}}');
+});
+
+it("knows each long line of a secret of many lines", () => {
+  const redactor = createRedactor();
+  redactor.add("-----BEGIN-----\nSUAIBDPBAUTWCWBKIO6XHQNINK5FWJW4OHLXC3HQ2KFE4PEJUA44CNHTC4\n-----END-----");
+  expect(redactor.text("seed SUAIBDPBAUTWCWBKIO6XHQNINK5FWJW4OHLXC3HQ2KFE4PEJUA44CNHTC4")).toBe(
+    "seed [redacted]",
+  );
+});
+
+it("lends what it knows to an extension, and keeps nothing of what that learns", () => {
+  const parent = createRedactor();
+  const child = parent.extend();
+  parent.add("known to the parent");
+  child.add("known to the child");
+  expect(child.text("known to the parent, known to the child")).toBe("[redacted], [redacted]");
+  expect(parent.text("known to the child")).toBe("known to the child");
+});

@@ -1,0 +1,1 @@
+console.log("noise by a dependency while it is loaded");

@@ -1,0 +1,44 @@
+import * as z from "zod";
+import { defineTool } from "../src/server/tool.ts";
+import { enclave, list, tentacleSummary } from "./schemas/shared.ts";
+import { enclaveInfoText } from "./text/enclave-info.ts";
+
+/** What an agent reads before it designs a tentacle. */
+export const enclaveInfo = defineTool({
+  name: "enclave_info",
+  title: "Enclave info",
+  description:
+    "What this enclave offers: which backing services are usable now and why not, how to declare each as a dependency and which fields it gives, deployed tentacles, limits. Call it first, before you write or change a workflow.yaml. Then: deploy with dry_run.",
+  input: z.strictObject({ enclave }),
+  output: z.object({
+    enclave: z.string(),
+    cluster: z.object({
+      kind: z.string(),
+      available: z.boolean(),
+      reason: z.string().optional(),
+      version: z.string().optional(),
+    }),
+    enclaves: list(z.string()),
+    exo_services: z.record(
+      z.string(),
+      z.object({
+        enabled: z.boolean(),
+        available: z.boolean(),
+        reason: z.string().optional(),
+        version: z.string().optional(),
+        dependency: z.string(),
+        summary: z.string(),
+        fields: list(z.string()),
+      }),
+    ),
+    tentacles: list(tentacleSummary),
+    next: z.string().optional().describe("cursor for status"),
+    limits: z.record(z.string(), z.number()),
+    guide: list(z.string()),
+  }),
+  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  async handle(input, context) {
+    const structured = await context.operations.enclaveInfo(input, context);
+    return { structured, text: enclaveInfoText(structured) };
+  },
+});

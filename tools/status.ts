@@ -1,0 +1,64 @@
+import * as z from "zod";
+import type { ListResult, StatusResult } from "../src/pipeline/operations.ts";
+import { defineTool, type ToolAnswer } from "../src/server/tool.ts";
+import {
+  drifts,
+  enclave,
+  list,
+  tentacleName,
+  tentacleState,
+  tentacleSummary,
+  texts,
+  workload,
+} from "./schemas/shared.ts";
+import { listText, statusText } from "./text/status.ts";
+
+/** One tentacle's state; without a name, all tentacles by the page. */
+export const status = defineTool({
+  name: "status",
+  title: "Status",
+  description:
+    "State of a tentacle: workload, dependencies, drift from what was deployed, and what to do next. detail: true adds facts, objects and stages. Without name: the enclave's tentacles, a page at a time. Call it after deploy, or when run fails; then logs.",
+  input: z.strictObject({
+    enclave,
+    name: tentacleName.optional().describe("The tentacle's name; without it, the list."),
+    detail: z.boolean().optional().describe("Facts, objects, stages too."),
+    limit: z.int().min(1).max(500).optional().describe("Without name: tentacles a page. Default 50."),
+    cursor: z.string().max(1_000).optional().describe("Without name: `next` of the last page."),
+  }),
+  output: z.object({
+    enclave: z.string(),
+    name: z.string().optional(),
+    version: z.string().optional(),
+    revision: z.number().optional(),
+    state: tentacleState.optional(),
+    workload: workload.optional(),
+    dependencies: list(
+      z.object({
+        dependency: z.string(),
+        service: z.string(),
+        state: z.enum(["active", "retained", "absent", "drift", "unknown"]),
+        reason: z.string().optional(),
+        names: texts,
+        facts: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+        drift: drifts.optional(),
+      }),
+    ).optional(),
+    objects: list(z.string()).optional(),
+    stages: list(list(z.string())).optional(),
+    deployedAt: z.string().optional(),
+    operation: z.object({ kind: z.string(), since: z.string(), holder: z.string().optional() }).optional(),
+    tentacles: list(tentacleSummary).optional().describe("without name"),
+    next: z.string().optional().describe("what to do next; without name: cursor"),
+  }),
+  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  async handle(input, context): Promise<ToolAnswer<StatusResult | ListResult>> {
+    const { name, enclave, detail, limit = 50, cursor } = input;
+    if (name === undefined) {
+      const structured = await context.operations.list({ enclave, limit, cursor }, context);
+      return { structured, text: listText(structured) };
+    }
+    const structured = await context.operations.status({ enclave, name, detail }, context);
+    return { structured, text: statusText(structured) };
+  },
+});

@@ -1,0 +1,32 @@
+import type { RunResult } from "../../src/pipeline/operations.ts";
+import { dataBlock, plain } from "../../src/server/text.ts";
+
+const MAX_RESULT = 4_000;
+
+/** The result, or where and why it failed. */
+export function runText(result: RunResult): string {
+  const { name, durationMs, nodes } = result;
+  const took = `${Math.round(durationMs)} ms`;
+  const timings = nodes.map(({ node, ok, attempts, durationMs: ms }) => {
+    const tries = attempts > 1 ? `, ${attempts} attempts` : "";
+    return `${node} ${ok ? "ok" : "failed"} ${Math.round(ms)} ms${tries}`;
+  });
+  const nodeLine = nodes.length === 0 ? [] : [`Nodes: ${plain(timings.join("; "), 800)}`];
+  if (result.ok)
+    return [
+      `${name} ran in ${took}.`,
+      ...nodeLine,
+      dataBlock(
+        "Result",
+        result.result === undefined ? "(none)" : JSON.stringify(result.result, null, 1),
+        MAX_RESULT,
+      ),
+    ].join("\n");
+  const { node, message, hint } = result.error;
+  return [
+    `${name} failed after ${took}${node === undefined ? "" : ` in node ${plain(node, 100)}`}.`,
+    ...nodeLine,
+    dataBlock("Error", message, MAX_RESULT),
+    `Next: ${hint === undefined ? `call logs for ${name}, correct the node, deploy, run again.` : plain(hint, 400)}`,
+  ].join("\n");
+}

@@ -1,0 +1,58 @@
+import type {
+  DependencyStatus,
+  ListResult,
+  StatusResult,
+  TentacleSummary,
+} from "../../src/pipeline/operations.ts";
+import { bullets, cut, plain } from "../../src/server/text.ts";
+import { names, workloadLine } from "./parts.ts";
+
+/** How a tentacle is, and what to do about it. */
+export function statusText(result: StatusResult): string {
+  const { name, version, enclave, state, revision, deployedAt, operation, stages, objects } = result;
+  const since = deployedAt === undefined ? "" : `, deployed ${deployedAt}`;
+  return [
+    `${name} ${plain(version, 40)} in enclave ${enclave}: ${state}, revision ${revision}${since}`,
+    workloadLine(result.workload),
+    ...(operation === undefined
+      ? []
+      : [
+          `Operation ${operation.kind} since ${operation.since}${operation.holder === undefined ? "" : ` by ${plain(operation.holder, 100)}`}`,
+        ]),
+    ...bullets(result.dependencies.flatMap(dependencyLines), 60),
+    ...(stages === undefined
+      ? []
+      : [`Stages: ${plain(stages.map((stage) => stage.join(" + ")).join(" -> "), 600)}`]),
+    ...(objects === undefined ? [] : [`Objects: ${plain(objects.join(", "), 600)}`]),
+    `Next: ${plain(result.next, 400)}`,
+  ].join("\n");
+}
+
+/** A page of tentacles; at most about 1,000 tokens, whatever the page's size. */
+export function listText({ enclave, tentacles, next }: ListResult): string {
+  if (tentacles.length === 0)
+    return `No ${next === undefined ? "" : "more "}tentacles in enclave ${enclave}. Next: enclave_info, then deploy.`;
+  return [
+    `${tentacles.length} tentacles in enclave ${enclave}${next === undefined ? "" : " on this page"}:`,
+    ...bullets(tentacles.map(summaryLine), 50),
+    next === undefined
+      ? "Next: status with a name tells more of one."
+      : `Next: the following page is status with cursor: ${JSON.stringify(cut(next, 200))}`,
+  ].join("\n");
+}
+
+/** `event-ledger 1.0.0 ready (tentacular-postgres)` */
+export function summaryLine({ name, version, state, dependencies }: TentacleSummary): string {
+  const uses = dependencies.length === 0 ? "" : ` (${plain(dependencies.join(", "), 80)})`;
+  return `${name} ${plain(version, 30)} ${state}${uses}`;
+}
+
+function dependencyLines(status: DependencyStatus): string[] {
+  const { dependency, state, reason, facts = {}, drift = [] } = status;
+  const known = Object.entries(facts).map(([fact, value]) => `${fact} ${value}`);
+  return [
+    `${dependency}: ${state}${reason === undefined ? "" : ` (${plain(reason)})`}: ${names(status.names)}`,
+    ...(known.length === 0 ? [] : [`${dependency} facts: ${plain(known.join(", "), 400)}`]),
+    ...drift.map(({ item, problem }) => `${dependency} drift: ${plain(item, 100)}: ${plain(problem, 200)}`),
+  ];
+}
