@@ -38,25 +38,37 @@ export async function renderFailure(
   style: Style,
 ): Promise<string> {
   if (format !== "text") return `${await serialise(format, { error: report })}\n`;
-  const lines = [`${style.bold(style.red("error:"))} ${plain(report.message)}`];
-  for (const issue of report.issues ?? []) lines.push(...issueLines(issue, report, style));
-  const shownHint = report.issues?.length === 1 && report.issues[0]?.hint === report.hint;
-  if (!shownHint && report.hint !== "") lines.push(`${style.cyan("hint:")} ${plain(report.hint)}`);
+  const lines = [`${style.bold(style.red("error:"))} ${plain(headline(report))}`];
+  const { issues = [] } = report;
+  const [only] = issues;
+  if (issues.length === 1 && only?.line !== undefined) lines.push(`  ${style.bold(whereIs(only))}`);
+  if (issues.length > 1) lines.push(...issues.flatMap((issue) => issueLines(issue, style)));
+  const saidAbove = issues.length > 1 && only?.hint === report.hint;
+  if (!saidAbove && report.hint !== "") lines.push(`${style.cyan("hint:")} ${plain(report.hint)}`);
   return `${lines.join("\n")}\n`;
 }
 
-/** `workflow.yaml:12:5`, as far as it is known. */
-export function placeOf(issue: Pick<Issue, "line" | "column">, file = "workflow.yaml"): string {
-  return [file, issue.line, issue.column].filter((part) => part !== undefined).join(":");
-}
-
-function issueLines(issue: Issue, report: ErrorReport, style: Style): string[] {
-  const place = issue.line === undefined ? issue.path : `${placeOf(issue)}  ${issue.path}`;
-  const repeats = report.message.includes(issue.message);
+/** One issue: where, what, and the fix below it. */
+export function issueLines(issue: Issue, style: Style): string[] {
+  const place = issue.line === undefined && issue.message.startsWith(issue.path) ? "" : whereIs(issue);
   return [
-    `  ${style.bold(plain(place))}${repeats ? "" : `  ${plain(issue.message)}`}`,
+    `  ${place === "" ? "" : `${style.bold(place)}  `}${plain(issue.message)}`,
     ...(issue.hint === "" ? [] : [`    ${style.cyan("hint:")} ${plain(issue.hint)}`]),
   ];
+}
+
+/** A message that only begins to list its issues gives way to their number, as all of them follow. */
+function headline({ message, issues = [] }: ErrorReport): string {
+  const [first] = issues;
+  return first !== undefined && issues.length > 1 && message.includes(first.message)
+    ? `${issues.length} problems`
+    : message;
+}
+
+/** `workflow.yaml:12:5`, or the path where no line is known. */
+function whereIs({ path, line, column }: Issue): string {
+  if (line === undefined) return plain(path);
+  return ["workflow.yaml", line, column].filter((part) => part !== undefined).join(":");
 }
 
 /** The stack of a defect is what a bug report needs; it stands on stderr of this machine alone. */

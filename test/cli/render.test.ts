@@ -262,29 +262,42 @@ it("prints a run's failure with its node, and never what could steer a terminal"
   expect(renderRunNote(runSchema.parse(went), off)).toBe("✓ hi ran 0 nodes in 9 ms");
 });
 
+const issues = [
+  {
+    path: "nodes.a.path",
+    message: "nodes.a.path leaves the folder of workflow.yaml",
+    hint: "Keep it below.",
+    line: 7,
+    column: 11,
+  },
+  { path: "edges", message: "edges: a cycle, a -> b -> a", hint: "Remove one of the edges." },
+];
 const report: ErrorReport = {
   code: "invalid_input",
-  message: "workflow.yaml has 2 mistakes",
-  hint: "Correct them and deploy again.",
-  issues: [
-    { path: "nodes.a.path", message: "leads out of the folder", hint: "Keep it below.", line: 7, column: 11 },
-    { path: "edges", message: "a cycle: a -> b -> a", hint: "Remove one of the edges." },
-  ],
+  message: "nodes.a.path leaves the folder of workflow.yaml (workflow.yaml line 7, column 11); and 1 more",
+  hint: "Keep it below.",
+  issues,
 };
 
 it("prints every issue with its place and fix", async () => {
   expect(await renderFailure(report, "text", off)).toBe(
     [
-      "error: workflow.yaml has 2 mistakes",
-      "  workflow.yaml:7:11  nodes.a.path  leads out of the folder",
+      "error: 2 problems",
+      "  workflow.yaml:7:11  nodes.a.path leaves the folder of workflow.yaml",
       "    hint: Keep it below.",
-      "  edges  a cycle: a -> b -> a",
+      "  edges: a cycle, a -> b -> a",
       "    hint: Remove one of the edges.",
-      "hint: Correct them and deploy again.",
       "",
     ].join("\n"),
   );
   expect(JSON.parse(await renderFailure(report, "json", off))).toEqual({ error: report });
+});
+
+it("prints a single issue once, with its place and one hint", async () => {
+  const single = { ...report, message: "nodes.a.path leaves the folder", issues: issues.slice(0, 1) };
+  expect(await renderFailure(single, "text", off)).toBe(
+    "error: nodes.a.path leaves the folder\n  workflow.yaml:7:11\nhint: Keep it below.\n",
+  );
 });
 
 it("colours only where colours are on", async () => {
