@@ -121,7 +121,10 @@ export function createProgram(invoke: Invocation): Command {
     .command("set")
     .description("set one secret; its value comes from a prompt or from stdin")
     .argument("<name>", "the tentacle")
-    .argument("<secret>", "service.key as in the contract's auth.secret, or service for a plain text")
+    .argument(
+      "<secret>",
+      "its name: service.key as in the contract's auth.secret, or service for a plain text",
+    )
     .addHelpText(
       "after",
       examples(
@@ -144,7 +147,7 @@ export function createProgram(invoke: Invocation): Command {
     .command("remove")
     .description("remove secrets")
     .argument("<name>", "the tentacle")
-    .argument("<secret...>", "service.key, or service for all of its keys")
+    .argument("<secret...>", "their names: service.key, or service for all of its keys")
     .addHelpText("after", examples(["tntc secrets remove ledger github.token", ""]))
     .action((name: string, names: string[], _options: object, command: Command) =>
       run(command, async (io) =>
