@@ -1,0 +1,38 @@
+import type { Keys } from "./connection.ts";
+import type { Tenant } from "./tenant.ts";
+
+/**
+ * How a kind of object store makes users and limits them: all that differs between RustFS and the services that
+ * speak AWS IAM. Every method may be repeated, and throws what the service answered.
+ */
+export interface IdentityDialect {
+  /** Asks, as administrator, what the other methods will need; throws when it is refused or spoken in vain. */
+  check(signal: AbortSignal): Promise<void>;
+  /** Every user and the policy of `tenant`, as they are. */
+  read(tenant: Tenant, signal: AbortSignal): Promise<Found>;
+  /** Puts right what `read` found wrong with the policy and the users; says what, a phrase each. */
+  mend(tenant: Tenant, found: Found, signal: AbortSignal): Promise<readonly string[]>;
+  /** Makes `user` with the policy of `tenant` (which `mend` has seen to), and its keys. */
+  createUser(tenant: Tenant, user: string, signal: AbortSignal): Promise<Keys>;
+  /** Ends `user` with all its keys; done when there is none. */
+  removeUser(user: string, signal: AbortSignal): Promise<void>;
+  /** Removes the policy, once no user has it; done when there is none. */
+  removePolicy(tenant: Tenant, signal: AbortSignal): Promise<void>;
+  /** An administrator's request made with a tentacle's keys, for the self-test: must be refused. */
+  adminCallAs(keys: Keys, signal: AbortSignal): Promise<void>;
+}
+
+export interface Found {
+  readonly users: readonly FoundUser[];
+  /** `inline`: it is part of each user, and wrong or right with it. */
+  readonly policy: "inline" | "absent" | "same" | "edited" | "foreign";
+}
+
+export interface FoundUser {
+  readonly name: string;
+  readonly accessKeys: readonly string[];
+  /** Where it differs from what it should be, a phrase each: `was disabled`. */
+  readonly problems: readonly string[];
+  /** Bears another owner's mark, or none. */
+  readonly foreign: boolean;
+}

@@ -1,0 +1,49 @@
+import { request as httpRequest } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { type Connection, REQUEST_MS } from "./connection.ts";
+
+/** An HTTP answer, whole. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly text: string;
+}
+
+/** One request over the shared sockets, bounded in time; rejects only when there is no answer. */
+export function send(
+  url: URL,
+  method: string,
+  headers: Readonly<Record<string, string>>,
+  body: string,
+  { httpAgent, httpsAgent }: Connection,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const secure = url.protocol === "https:";
+  const deadline = AbortSignal.any([signal, AbortSignal.timeout(REQUEST_MS)]);
+  return new Promise((resolve, reject) => {
+    const fail = (error: unknown): void => {
+      const cause: unknown = deadline.aborted ? deadline.reason : error;
+      reject(cause instanceof Error ? cause : new Error("cancelled", { cause }));
+    };
+    const options = {
+      method,
+      headers: { ...headers, "content-length": Buffer.byteLength(body) },
+      signal: deadline,
+      agent: secure ? httpsAgent : httpAgent,
+    };
+    const request = (secure ? httpsRequest : httpRequest)(url, options, (response) => {
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk: Buffer) => chunks.push(chunk));
+      response.on("error", fail);
+      response.on("end", () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: { date: response.headers.date ?? "" },
+          text: Buffer.concat(chunks).toString("utf8"),
+        }),
+      );
+    });
+    request.on("error", fail);
+    request.end(body);
+  });
+}

@@ -1,0 +1,162 @@
+import {
+  type BucketLocationConstraint,
+  CreateBucketCommand,
+  GetBucketVersioningCommand,
+  GetObjectCommand,
+  GetObjectLockConfigurationCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from "@aws-sdk/client-s3";
+import { z } from "zod";
+import { Conflict } from "../../src/errors.ts";
+import { type Connection, type Keys, awsOptions } from "./connection.ts";
+import { errorCode } from "./errors.ts";
+import type { Tenant } from "./tenant.ts";
+
+const recordSchema = z.object({
+  owner: z.string(),
+  /** The last self-test: of which user, when, and what it found, a line each. */
+  self_test: z.object({ user: z.string(), at: z.string(), result: z.string() }).optional(),
+});
+
+/** What Tentacular keeps of a tentacle in the bucket, where no tentacle reaches. */
+export type TenantRecord = z.infer<typeof recordSchema>;
+
+/** The bucket that the tentacles share, as its administrator sees it. */
+export interface ObjectStore {
+  readonly bucket: string;
+  readonly client: S3Client;
+  /** A client with a tentacle's keys. */
+  clientAs(keys: Keys): S3Client;
+  /** Undefined when there is no such bucket. */
+  bucketState(signal: AbortSignal): Promise<BucketState | undefined>;
+  createBucket(signal: AbortSignal): Promise<void>;
+  hasObjectLock(signal: AbortSignal): Promise<boolean>;
+  /** Conflict when the record is somebody else's; undefined when there is none. */
+  readRecord(tenant: Tenant, signal: AbortSignal): Promise<TenantRecord | undefined>;
+  writeRecord(tenant: Tenant, record: TenantRecord, signal: AbortSignal): Promise<void>;
+  /** How many objects are below `prefix`: at most 1,000, and whether there are more. */
+  countObjects(prefix: string, signal: AbortSignal): Promise<{ count: number; more: boolean }>;
+}
+
+export interface BucketState {
+  /** Versions are kept, or were once. */
+  readonly versioned: boolean;
+}
+
+/** Opens `bucket`; connects to nothing yet. */
+export function createObjectStore(connection: Connection, bucket: string): ObjectStore {
+  const clientAs = (keys: Keys) =>
+    new S3Client({
+      ...awsOptions(connection, connection.endpoint, keys),
+      forcePathStyle: true,
+      // Newer checksums are not known to every service.
+      requestChecksumCalculation: "WHEN_REQUIRED",
+      responseChecksumValidation: "WHEN_REQUIRED",
+    });
+  const client = clientAs(connection.admin);
+
+  return {
+    bucket,
+    client,
+    clientAs,
+
+    async bucketState(signal) {
+      try {
+        const { Status } = await client.send(new GetBucketVersioningCommand({ Bucket: bucket }), {
+          abortSignal: signal,
+        });
+        return { versioned: Status !== undefined };
+      } catch (error) {
+        if (errorCode(error) === "NoSuchBucket") return undefined;
+        throw error;
+      }
+    },
+
+    async createBucket(signal) {
+      const { region } = connection;
+      try {
+        await client.send(
+          new CreateBucketCommand({
+            Bucket: bucket,
+            // AWS wants the region said, except this one, where it refuses it.
+            ...(isLocation(region) && { CreateBucketConfiguration: { LocationConstraint: region } }),
+          }),
+          { abortSignal: signal },
+        );
+      } catch (error) {
+        if (errorCode(error) !== "BucketAlreadyOwnedByYou") throw error;
+      }
+    },
+
+    async hasObjectLock(signal) {
+      try {
+        const { ObjectLockConfiguration: lock } = await client.send(
+          new GetObjectLockConfigurationCommand({ Bucket: bucket }),
+          { abortSignal: signal },
+        );
+        return lock?.ObjectLockEnabled === "Enabled";
+      } catch (error) {
+        if (
+          ["ObjectLockConfigurationNotFoundError", "NotImplemented", "MethodNotAllowed"].includes(
+            errorCode(error),
+          )
+        )
+          return false;
+        throw error;
+      }
+    },
+
+    async readRecord(tenant, signal) {
+      let text: string | undefined;
+      try {
+        const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: tenant.recordKey }), {
+          abortSignal: signal,
+        });
+        text = await Body?.transformToString();
+      } catch (error) {
+        if (["NoSuchKey", "NoSuchBucket", "NotFound"].includes(errorCode(error))) return undefined;
+        throw error;
+      }
+      const record = parseRecord(text);
+      if (record?.owner === tenant.owner) return record;
+      throw new Conflict(
+        `${tenant.prefix} in bucket ${bucket} belongs to ${record?.owner ?? "somebody else"}, not to ${tenant.owner}`,
+        { hint: "Two installations that share a bucket need different enclaves or another bucket." },
+      );
+    },
+
+    async writeRecord(tenant, record, signal) {
+      await client.send(
+        new PutObjectCommand({
+          Bucket: bucket,
+          Key: tenant.recordKey,
+          ContentType: "application/json",
+          Body: JSON.stringify(record),
+        }),
+        { abortSignal: signal },
+      );
+    },
+
+    async countObjects(prefix, signal) {
+      const { KeyCount, IsTruncated } = await client.send(
+        new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, EncodingType: "url" }),
+        { abortSignal: signal },
+      );
+      return { count: KeyCount ?? 0, more: IsTruncated === true };
+    },
+  };
+}
+
+function isLocation(region: string): region is BucketLocationConstraint {
+  return region !== "us-east-1";
+}
+
+function parseRecord(text: string | undefined): TenantRecord | undefined {
+  try {
+    return recordSchema.parse(JSON.parse(text ?? ""));
+  } catch {
+    return undefined;
+  }
+}

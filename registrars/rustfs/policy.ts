@@ -1,0 +1,77 @@
+import { z } from "zod";
+import type { Tenant } from "./tenant.ts";
+
+export interface PolicyOptions {
+  readonly bucket: string;
+  /** `aws`, or the partition of China or the US government. */
+  readonly partition: string;
+  /**
+   * Actions to deny beside what is not allowed anyway. RustFS lets a user change its own secret and take
+   * credentials that outlive a rotation unless `admin:*` and `sts:*` are denied; AWS refuses to know `admin:*`.
+   */
+  readonly deny: readonly string[];
+}
+
+/** A policy document as it is written. */
+export type PolicyDocument = Readonly<Record<string, unknown>>;
+
+/**
+ * The whole of what a tentacle may do: read, write, delete, list and upload in parts below its prefix. Left out on purpose:
+ * listing unfinished uploads or versions (would show foreign keys), reading old versions, ACLs, tags, bucket settings.
+ */
+export function policyOf(tenant: Tenant, { bucket, partition, deny }: PolicyOptions): PolicyDocument {
+  const arn = `arn:${partition}:s3:::${bucket}`;
+  return {
+    Version: "2012-10-17",
+    Statement: [
+      {
+        Sid: tenant.sid,
+        Effect: "Allow",
+        Action: [
+          "s3:GetObject",
+          "s3:PutObject",
+          "s3:DeleteObject",
+          "s3:AbortMultipartUpload",
+          "s3:ListMultipartUploadParts",
+        ],
+        Resource: [`${arn}/${tenant.prefix}*`],
+      },
+      {
+        Effect: "Allow",
+        Action: ["s3:ListBucket"],
+        Resource: [arn],
+        Condition: { StringLike: { "s3:prefix": [tenant.prefix, `${tenant.prefix}*`] } },
+      },
+      { Effect: "Allow", Action: ["s3:GetBucketLocation"], Resource: [arn] },
+      ...deny.map((action) => ({ Effect: "Deny", Action: [action] })),
+    ],
+  };
+}
+
+const statementsSchema = z.object({
+  Statement: z.array(z.object({ Sid: z.string().optional() })).min(1),
+});
+
+/** How a policy that is there relates to the one that should be. */
+export function comparePolicy(
+  found: unknown,
+  wanted: PolicyDocument,
+  tenant: Tenant,
+): "same" | "edited" | "foreign" {
+  if (canonical(found) === canonical(wanted)) return "same";
+  const parsed = statementsSchema.safeParse(found);
+  const ours = parsed.success && parsed.data.Statement.some(({ Sid }) => Sid === tenant.sid);
+  return ours ? "edited" : "foreign";
+}
+
+/** One text for all spellings of a document: the order of keys and lists says nothing, one value is a list of one. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).sort().join()}]`;
+  if (typeof value === "object" && value !== null) {
+    const entries = Object.entries(value).map(
+      ([key, item]) => `${JSON.stringify(key)}:${canonical(Array.isArray(item) ? item : [item])}`,
+    );
+    return `{${entries.sort().join()}}`;
+  }
+  return value === undefined ? "null" : JSON.stringify(value);
+}

@@ -1,0 +1,128 @@
+import { Unavailable } from "../../src/errors.ts";
+import type { Credentials, Registration } from "../../src/exoskeleton/registrar.ts";
+import type { Keys } from "./connection.ts";
+import { credentialsOf, keysOf } from "./credentials.ts";
+import { noBucket } from "./probe.ts";
+import { revertCreated } from "./remove.ts";
+import { canLogIn, selfTest } from "./self-test.ts";
+import { mayCreateBucket } from "./settings.ts";
+import { type Tenant, newUserName } from "./tenant.ts";
+import { type Seen, type Workshop, look } from "./workshop.ts";
+
+/** Keeps the previous keys where they work, else makes a new user; mends whatever else differs. */
+export async function provision(
+  workshop: Workshop,
+  tenant: Tenant,
+  previous: Credentials | undefined,
+  signal: AbortSignal,
+): Promise<Registration> {
+  const seen = await look(workshop, tenant, signal);
+  const keys = keysOf(previous);
+  const user = seen.found.users.find(({ accessKeys }) => accessKeys.includes(keys?.accessKeyId ?? ""));
+  if (keys === undefined || user === undefined) return renew(workshop, tenant, seen, signal);
+
+  const { repaired } = await prepare(workshop, tenant, seen, signal);
+  const patient = repaired.length > 0;
+  if (await canLogIn(workshop.store, tenant, keys, { patient, signal }))
+    return {
+      credentials: credentialsOf(workshop.settings, workshop.connection, tenant, keys),
+      created: [],
+      repaired,
+    };
+  const again = await renew(workshop, tenant, await look(workshop, tenant, signal), signal);
+  return { ...again, repaired: [...repaired, ...again.repaired, `the keys of ${user.name} did not work`] };
+}
+
+/** A new user beside the old ones. */
+export async function rotateUser(
+  workshop: Workshop,
+  tenant: Tenant,
+  signal: AbortSignal,
+): Promise<Registration> {
+  return renew(workshop, tenant, await look(workshop, tenant, signal), signal);
+}
+
+async function renew(
+  workshop: Workshop,
+  tenant: Tenant,
+  seen: Seen,
+  signal: AbortSignal,
+): Promise<Registration> {
+  const { store, dialect, settings, connection, log } = workshop;
+  const created: string[] = [];
+  try {
+    const prepared = await prepare(workshop, tenant, seen, signal);
+    created.push(...prepared.created);
+    const user = newUserName(tenant);
+    created.push(`user ${user}`);
+    const keys = await dialect.createUser(tenant, user, signal);
+    const result = await tryOut(workshop, tenant, user, keys, prepared.versioned, signal);
+    await store.writeRecord(
+      tenant,
+      { owner: tenant.owner, self_test: { user, at: new Date().toISOString(), result } },
+      signal,
+    );
+    return {
+      credentials: credentialsOf(settings, connection, tenant, keys),
+      created,
+      repaired: prepared.repaired,
+    };
+  } catch (error) {
+    // Nobody knows the new keys: leave nothing. The call's own signal may be what ended it.
+    await revertCreated(workshop, tenant, created, AbortSignal.timeout(5_000)).catch((cause: unknown) =>
+      log.warn(
+        { err: cause, created },
+        "could not undo a failed registration; the next one goes on from there",
+      ),
+    );
+    throw error;
+  }
+}
+
+/** Bucket, record and policy as they should be, before any user is made. */
+async function prepare(
+  { store, dialect, settings, log }: Workshop,
+  tenant: Tenant,
+  { bucket, record, found }: Seen,
+  signal: AbortSignal,
+): Promise<{ created: string[]; repaired: string[]; versioned: boolean }> {
+  const created: string[] = [];
+  const repaired: string[] = [];
+  if (bucket === undefined) {
+    if (!mayCreateBucket(settings)) throw noBucket(settings);
+    await store.createBucket(signal);
+    log.info({ bucket: store.bucket }, "made the bucket of the tentacles");
+  }
+  if (record === undefined) {
+    const { count } = await store.countObjects(tenant.prefix, signal);
+    await store.writeRecord(tenant, { owner: tenant.owner }, signal);
+    if (count === 0) created.push(`prefix ${tenant.prefix}`);
+    else repaired.push(`the record of ${tenant.prefix} was missing`);
+  }
+  repaired.push(...(await dialect.mend(tenant, found, signal)));
+  if (found.policy === "absent" && found.users.length === 0) created.push(`policy ${tenant.base}`);
+  return { created, repaired, versioned: bucket?.versioned ?? false };
+}
+
+/** Tries the new keys; a limit that does not hold is an error unless the operator accepts it. Says what was found. */
+async function tryOut(
+  { store, dialect, settings }: Workshop,
+  tenant: Tenant,
+  user: string,
+  keys: Keys,
+  versioned: boolean,
+  signal: AbortSignal,
+): Promise<string> {
+  const wrong = await selfTest({ store, dialect, tenant, keys, versioned, signal });
+  const accepted: readonly string[] = settings.accept;
+  const failed = wrong.filter((check) => !accepted.includes(check));
+  if (failed.length > 0)
+    throw new Unavailable(
+      `the object store does not hold ${user} to its policy: ${failed.join(", ")} came out wrong`,
+      {
+        reason: "failed",
+        hint: "docs/object-storage.md explains each check. TENTACULAR_RUSTFS_SELF_TEST_ACCEPT accepts one that the service cannot enforce.",
+      },
+    );
+  return wrong.length === 0 ? "passed" : `passed but for what is accepted: ${wrong.join(", ")}`;
+}

@@ -1,0 +1,114 @@
+import { Conflict, Unavailable } from "../../src/errors.ts";
+import type { Call, Registrar, RegistrarContext } from "../../src/exoskeleton/registrar.ts";
+import { createConnection } from "./connection.ts";
+import { explain } from "./errors.ts";
+import { createIamDialect } from "./iam-dialect.ts";
+import { inspectTenant } from "./inspect.ts";
+import { createObjectStore } from "./object-store.ts";
+import { createProbe } from "./probe.ts";
+import { provision, rotateUser } from "./provision.ts";
+import { retireUsers, revertCreated, unregisterTenant } from "./remove.ts";
+import { createRustfsDialect } from "./rustfs-dialect.ts";
+import { type RustfsSettings, areDefaultKeys, isLoopback } from "./settings.ts";
+import { createTenant } from "./tenant.ts";
+import type { Workshop } from "./workshop.ts";
+
+/** Makes the registrar; connects to nothing yet. */
+export async function createRustfsRegistrar(
+  settings: RustfsSettings,
+  { log, installation }: RegistrarContext,
+): Promise<Registrar> {
+  const { endpoint, bucket } = settings;
+  const local = isLoopback(endpoint);
+  const refusal = areDefaultKeys(settings) && !local ? defaultKeysRefused(settings) : undefined;
+  if (areDefaultKeys(settings) && local)
+    log.warn({ endpoint }, "the object store has its well-known default keys: do not expose it");
+  if (!local && endpoint.startsWith("http:"))
+    log.warn({ endpoint }, "the object store is reached without TLS: objects travel readable by others");
+
+  const connection = await createConnection(settings);
+  const store = createObjectStore(connection, bucket);
+  const dialect =
+    settings.dialect === "rustfs"
+      ? createRustfsDialect(connection, bucket)
+      : createIamDialect(connection, { bucket, endpoint: iamEndpoint(settings) });
+  const workshop: Workshop = { settings, connection, store, dialect, log };
+  const probe = createProbe(workshop);
+  const tenantOf = (identity: Parameters<Registrar["names"]>[0]) => createTenant(identity, installation);
+
+  /** Runs one method: refused where the keys are everybody's, its errors put in words. */
+  async function run<T>(attempted: string, { signal }: Call, work: () => Promise<T>): Promise<T> {
+    signal.throwIfAborted();
+    if (refusal !== undefined) throw refusal;
+    try {
+      return await work();
+    } catch (error) {
+      signal.throwIfAborted();
+      throw explain(error, attempted, settings);
+    }
+  }
+
+  return {
+    names(identity) {
+      const { base, prefix } = tenantOf(identity);
+      return { bucket, prefix, user: base };
+    },
+
+    async probe(signal) {
+      if (refusal === undefined) return probe(signal);
+      return { available: false, reason: refusal.message, remedy: refusal.hint, latencyMs: 0 };
+    },
+
+    register: (identity, previous, call) =>
+      run(`provision ${identity.key}`, call, () =>
+        provision(workshop, tenantOf(identity), previous, call.signal),
+      ),
+
+    inspect: (identity, current, call) =>
+      run(`inspect ${identity.key}`, call, () =>
+        inspectTenant(workshop, tenantOf(identity), current, call.signal),
+      ),
+
+    rotate: (identity, _previous, call) =>
+      run(`rotate the keys of ${identity.key}`, call, () =>
+        rotateUser(workshop, tenantOf(identity), call.signal),
+      ),
+
+    retire: (identity, current, call) =>
+      run(`retire old keys of ${identity.key}`, call, () =>
+        retireUsers(workshop, tenantOf(identity), current, call.signal),
+      ),
+
+    revert: (identity, created, call) =>
+      run(`undo what was made for ${identity.key}`, call, () =>
+        revertCreated(workshop, tenantOf(identity), created, call.signal),
+      ),
+
+    async unregister(identity, { data }, call) {
+      try {
+        return await run(`remove ${identity.key}`, call, () =>
+          unregisterTenant(workshop, tenantOf(identity), data, call),
+        );
+      } catch (error) {
+        if (!(error instanceof Conflict)) throw error;
+        return { removed: [], failed: [{ item: tenantOf(identity).prefix, problem: error.message }] };
+      }
+    },
+
+    async close() {
+      connection.close();
+    },
+  };
+}
+
+function defaultKeysRefused({ endpoint }: RustfsSettings): Unavailable {
+  return new Unavailable(`${endpoint} is used with the default keys that everybody knows`, {
+    reason: "permission",
+    hint: "Give the object store root keys of its own and set TENTACULAR_RUSTFS_ACCESS_KEY and TENTACULAR_RUSTFS_SECRET_KEY to them.",
+  });
+}
+
+/** AWS has one address for all of IAM, which its client knows; others answer IAM where they answer S3. */
+function iamEndpoint({ iamEndpoint: given, endpoint }: RustfsSettings): string | undefined {
+  return given ?? (/\.amazonaws\.com(\.cn)?$/.test(new URL(endpoint).hostname) ? undefined : endpoint);
+}

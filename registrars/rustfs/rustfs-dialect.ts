@@ -1,0 +1,136 @@
+import { randomBytes } from "node:crypto";
+import { z } from "zod";
+import { Unavailable } from "../../src/errors.ts";
+import { type AdminRequest, createAdminApi } from "./admin-api.ts";
+import type { Connection } from "./connection.ts";
+import type { FoundUser, IdentityDialect } from "./dialect.ts";
+import { comparePolicy, policyOf } from "./policy.ts";
+import { type Tenant, isUserOf } from "./tenant.ts";
+
+const userSchema = z.object({
+  status: z.string(),
+  policyName: z.string().default(""),
+  memberOf: z.array(z.string()).default([]),
+});
+const usersSchema = z.record(z.string(), userSchema);
+const policySchema = z.object({ policy: z.unknown() });
+
+/**
+ * RustFS's own admin API. One named policy a tentacle, bearing the ownership mark; a user is its own access key and
+ * can bear no mark, so it is known by its name, which holds 80 bits of the identity's hash.
+ */
+export function createRustfsDialect(connection: Connection, bucket: string): IdentityDialect {
+  const api = createAdminApi(connection, connection.admin);
+
+  const wanted = (tenant: Tenant) =>
+    policyOf(tenant, { bucket, partition: "aws", deny: ["admin:*", "sts:*"] });
+
+  const get = (action: string, query: AdminRequest["query"], signal: AbortSignal) =>
+    api.call({ method: "GET", action, query }, signal);
+
+  async function put(request: Omit<AdminRequest, "method">, signal: AbortSignal): Promise<void> {
+    if ((await api.call({ method: "PUT", ...request }, signal)) !== undefined) return;
+    throw new Unavailable(`what ${request.action} speaks of is gone`, {
+      reason: "failed",
+      hint: "Somebody else changes users or policies at this moment; repeat the call.",
+    });
+  }
+
+  const putPolicy = (tenant: Tenant, signal: AbortSignal) =>
+    put({ action: "add-canned-policy", query: { name: tenant.base }, body: wanted(tenant) }, signal);
+
+  const attach = (tenant: Tenant, user: string, signal: AbortSignal) =>
+    put(
+      {
+        action: "set-user-or-group-policy",
+        query: { policyName: tenant.base, userOrGroup: user, isGroup: "false" },
+      },
+      signal,
+    );
+
+  async function mendUser(tenant: Tenant, user: string, signal: AbortSignal): Promise<void> {
+    await attach(tenant, user, signal);
+    await put({ action: "set-user-status", query: { accessKey: user, status: "enabled" } }, signal);
+    const { memberOf } = userSchema.parse(await get("user-info", { accessKey: user }, signal));
+    for (const group of memberOf)
+      await put(
+        {
+          action: "update-group-members",
+          body: { group, members: [user], isRemove: true, groupStatus: "enabled" },
+        },
+        signal,
+      );
+  }
+
+  return {
+    async check(signal) {
+      // Any policy will do: RustFS alone answers that there is none of this name.
+      await get("info-canned-policy", { name: "tentacular-probe" }, signal);
+    },
+
+    async read(tenant, signal) {
+      const [all, policy] = await Promise.all([
+        get("list-users", undefined, signal),
+        get("info-canned-policy", { name: tenant.base }, signal),
+      ]);
+      const users = Object.entries(usersSchema.parse(all ?? {}))
+        .filter(([name]) => isUserOf(tenant, name))
+        .map(([name, user]) => foundUser(tenant, name, user));
+      if (policy === undefined) return { users, policy: "absent" };
+      return { users, policy: comparePolicy(policySchema.parse(policy).policy, wanted(tenant), tenant) };
+    },
+
+    async mend(tenant, { policy, users }, signal) {
+      const mended: string[] = [];
+      if (policy !== "same") {
+        await putPolicy(tenant, signal);
+        if (policy === "edited") mended.push(`policy ${tenant.base} had been edited`);
+        // With a user it had been removed; without one this is the first registration.
+        else if (users.length > 0) mended.push(`policy ${tenant.base} was missing`);
+      }
+      for (const { name, problems } of users) {
+        if (problems.length > 0) await mendUser(tenant, name, signal);
+        mended.push(...problems.map((problem) => `user ${name} ${problem}`));
+      }
+      return mended;
+    },
+
+    async createUser(tenant, user, signal) {
+      const secretAccessKey = randomBytes(30).toString("base64url");
+      await put(
+        {
+          action: "add-user",
+          query: { accessKey: user },
+          body: { secretKey: secretAccessKey, status: "enabled" },
+        },
+        signal,
+      );
+      await attach(tenant, user, signal);
+      return { accessKeyId: user, secretAccessKey };
+    },
+
+    async removeUser(user, signal) {
+      await api.call({ method: "DELETE", action: "remove-user", query: { accessKey: user } }, signal);
+    },
+
+    async removePolicy(tenant, signal) {
+      await api.call(
+        { method: "DELETE", action: "remove-canned-policy", query: { name: tenant.base } },
+        signal,
+      );
+    },
+
+    async adminCallAs(keys, signal) {
+      await createAdminApi(connection, keys).call({ method: "GET", action: "list-users" }, signal);
+    },
+  };
+}
+
+function foundUser(tenant: Tenant, name: string, user: z.infer<typeof userSchema>): FoundUser {
+  const problems: string[] = [];
+  if (user.status !== "enabled") problems.push("was disabled");
+  if (user.policyName === "") problems.push("had no policy");
+  else if (user.policyName !== tenant.base) problems.push("had other policies than its own");
+  if (user.memberOf.length > 0) problems.push("was in a group");
+  return { name, accessKeys: [name], problems, foreign: false };
+}

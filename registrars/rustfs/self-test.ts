@@ -1,0 +1,150 @@
+import { randomUUID } from "node:crypto";
+import {
+  AbortMultipartUploadCommand,
+  CopyObjectCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  ListPartsCommand,
+  PutObjectCommand,
+  UploadPartCommand,
+} from "@aws-sdk/client-s3";
+import pRetry from "p-retry";
+import type { Keys } from "./connection.ts";
+import type { IdentityDialect } from "./dialect.ts";
+import { errorCode, isNotYetKnown, isRefusal } from "./errors.ts";
+import type { ObjectStore } from "./object-store.ts";
+import { purge } from "./purge.ts";
+import { type CheckName, allowedChecks, refusedChecks } from "./self-test-names.ts";
+import type { Tenant } from "./tenant.ts";
+
+/** How long a service may take until new keys and rights are known everywhere. */
+const PROPAGATION_MS = 20_000;
+
+export interface SelfTestOptions {
+  readonly store: ObjectStore;
+  readonly dialect: IdentityDialect;
+  readonly tenant: Tenant;
+  readonly keys: Keys;
+  readonly versioned: boolean;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Tries fresh keys: what they must do, and what they must be refused. Gives the checks that came out wrong. It needs
+ * the tenant's record in place: that is the foreign object which it must not reach.
+ */
+export async function selfTest(options: SelfTestOptions): Promise<readonly CheckName[]> {
+  const { store, tenant, versioned, signal } = options;
+  const inside = `${tenant.prefix}.tentacular-self-test-${randomUUID()}`;
+  const outside = `${tenant.recordKey}.self-test`;
+  const checks = checksOf(options, inside, outside);
+  let leftovers = true;
+  try {
+    for (const name of allowedChecks) if (!(await eventually(checks[name], signal))) return [name];
+    // Refusals count only once the rights have arrived: before, everything is refused.
+    const refused = await Promise.all(
+      refusedChecks.map(async (name) => ({ name, refused: await isRefused(name, checks[name]) })),
+    );
+    const wrong = refused.filter((check) => !check.refused).map(({ name }) => name);
+    leftovers = versioned || wrong.length > 0;
+    return wrong;
+  } finally {
+    // A delete by the tentacle leaves a version and a marker; a write that should have failed leaves an object.
+    const { client, bucket } = store;
+    if (leftovers)
+      for (const prefix of [inside, outside]) await purge({ client, bucket, prefix, versioned, signal });
+  }
+}
+
+function checksOf(
+  { store, dialect, tenant, keys, signal }: SelfTestOptions,
+  inside: string,
+  outside: string,
+): Readonly<Record<CheckName, () => Promise<unknown>>> {
+  const Bucket = store.bucket;
+  const client = store.clientAs(keys);
+  const send = { abortSignal: signal };
+  const object = { Bucket, Key: inside };
+  return {
+    put: () => client.send(new PutObjectCommand({ ...object, Body: "self-test" }), send),
+    get: async () => {
+      const { Body } = await client.send(new GetObjectCommand(object), send);
+      await Body?.transformToByteArray();
+    },
+    list: () => client.send(new ListObjectsV2Command({ Bucket, Prefix: tenant.prefix, MaxKeys: 1 }), send),
+    multipart: async () => {
+      const { UploadId } = await client.send(new CreateMultipartUploadCommand(object), send);
+      await client.send(
+        new UploadPartCommand({ ...object, UploadId, PartNumber: 1, Body: "self-test" }),
+        send,
+      );
+      await client.send(new ListPartsCommand({ ...object, UploadId }), send);
+      await client.send(new AbortMultipartUploadCommand({ ...object, UploadId }), send);
+    },
+    delete: () => client.send(new DeleteObjectCommand(object), send),
+    "read-outside": () => client.send(new GetObjectCommand({ Bucket, Key: tenant.recordKey }), send),
+    "write-outside": () =>
+      client.send(new PutObjectCommand({ Bucket, Key: outside, Body: "self-test" }), send),
+    // Without its slash the prefix would also show the neighbours whose names begin alike.
+    "list-outside": () =>
+      client.send(new ListObjectsV2Command({ Bucket, Prefix: tenant.prefix.slice(0, -1), MaxKeys: 1 }), send),
+    "list-bucket": () => client.send(new ListObjectsV2Command({ Bucket, MaxKeys: 1 }), send),
+    "list-uploads": () => client.send(new ListMultipartUploadsCommand({ Bucket, MaxUploads: 1 }), send),
+    "copy-from-outside": () =>
+      client.send(new CopyObjectCommand({ ...object, CopySource: `${Bucket}/${tenant.recordKey}` }), send),
+    "admin-call": () => dialect.adminCallAs(keys, signal),
+  };
+}
+
+/** Does it succeed, now or when the keys and rights have spread? */
+async function eventually(check: () => Promise<unknown>, signal: AbortSignal): Promise<boolean> {
+  try {
+    await pRetry(check, {
+      retries: 30,
+      minTimeout: 50,
+      maxTimeout: 2_000,
+      maxRetryTime: PROPAGATION_MS,
+      signal,
+      shouldRetry: ({ error }) => isNotYetKnown(error),
+    });
+    return true;
+  } catch (error) {
+    if (isNotYetKnown(error)) return false;
+    throw error;
+  }
+}
+
+async function isRefused(name: CheckName, check: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await check();
+    return false;
+  } catch (error) {
+    const noSuchApi =
+      name === "admin-call" && ["NotImplemented", "MethodNotAllowed"].includes(errorCode(error));
+    if (isRefusal(error) || noSuchApi) return true;
+    throw error;
+  }
+}
+
+/** Do `keys` reach the tentacle's prefix? `patient` waits for what was just mended to spread. */
+export async function canLogIn(
+  store: ObjectStore,
+  tenant: Tenant,
+  keys: Keys,
+  { patient, signal }: { readonly patient: boolean; readonly signal: AbortSignal },
+): Promise<boolean> {
+  const client = store.clientAs(keys);
+  const request = { Bucket: store.bucket, Prefix: tenant.prefix, MaxKeys: 1 };
+  const list = () => client.send(new ListObjectsV2Command(request), { abortSignal: signal });
+  if (patient) return eventually(list, signal);
+  try {
+    await list();
+    return true;
+  } catch (error) {
+    if (isRefusal(error)) return false;
+    throw error;
+  }
+}

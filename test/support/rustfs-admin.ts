@@ -1,0 +1,37 @@
+import { AwsClient } from "aws4fetch";
+import { z } from "zod";
+import type { Store } from "./object-store.ts";
+
+/** RustFS's admin API by hand-made requests, independent of the registrar's client. */
+export function rustfsAdmin(store: Pick<Store, "endpoint" | "accessKey" | "secretKey">) {
+  const client = new AwsClient({
+    accessKeyId: store.accessKey,
+    secretAccessKey: store.secretKey,
+    service: "s3",
+    region: "us-east-1",
+    retries: 0,
+  });
+
+  async function call(method: string, path: string, body?: unknown): Promise<Response> {
+    return client.fetch(`${store.endpoint}/rustfs/admin/v3/${path}`, {
+      method,
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+  }
+
+  async function names(path: string, beginning: string): Promise<readonly string[]> {
+    const answer = z.record(z.string(), z.unknown()).parse(await (await call("GET", path)).json());
+    return Object.keys(answer).filter((name) => name.startsWith(beginning));
+  }
+
+  return {
+    call,
+    users: (beginning: string) => names("list-users", beginning),
+    policies: (beginning: string) => names("list-canned-policies", beginning),
+    async putPolicy(name: string, resource: string): Promise<void> {
+      const statement = { Effect: "Allow", Action: ["s3:GetObject"], Resource: [resource] };
+      await call("PUT", `add-canned-policy?name=${name}`, { Version: "2012-10-17", Statement: [statement] });
+    },
+    policy: async (name: string) => (await call("GET", `info-canned-policy?name=${name}`)).text(),
+  };
+}
