@@ -40,7 +40,7 @@ export interface FindOptions {
   readonly fetch: boolean;
   /** Another folder than the official one, for a mirror. */
   readonly releaseUrl?: string;
-  /** Environment of `go` besides PATH (HOME, GOPROXY …); without it nothing is built. */
+  /** Environment of `go` besides PATH: HOME, GOPROXY …. */
   readonly goEnv?: Readonly<Record<string, string | undefined>>;
   readonly platform?: Platform;
   /** A download is given up when nothing arrives for this long; default 20 s. */
@@ -86,10 +86,9 @@ export async function findBinary(spec: BinarySpec, options: FindOptions): Promis
   if (!options.fetch) tried.push("fetching is switched off");
   else {
     const job = { spec, options, platform, executable, target };
-    for (const [source, fetcher] of [
-      ["downloaded", fetchRelease],
-      ["built", buildWithGo],
-    ] as const) {
+    const release = ["downloaded", fetchRelease] as const;
+    const build = ["built", buildWithGo] as const;
+    for (const [source, fetcher] of spec.goPackage === undefined ? [release] : [release, build]) {
       try {
         return { ...(await install(job, fetcher)), source };
       } catch (error) {
@@ -167,11 +166,9 @@ async function fetchRelease(job: Job, folder: string): Promise<string> {
 
 async function buildWithGo(job: Job, folder: string): Promise<string> {
   const { spec, options, executable } = job;
-  if (spec.goPackage === undefined || options.goEnv === undefined)
-    throw failed(`${spec.name} cannot be built here`, spec);
   const go = await firstExecutable(options.pathEnv, job.platform.os === "win32" ? "go.exe" : "go");
   if (go === undefined) throw failed("Go, which could build it, is not on PATH either", spec);
-  const what = `${spec.goPackage}@v${spec.version}`;
+  const what = `${spec.goPackage ?? ""}@v${spec.version}`;
   options.onProgress?.(`building ${spec.name} ${spec.version} with Go; this takes a minute`);
   try {
     await promisify(execFile)(go, ["install", what], {

@@ -1,0 +1,97 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { KeyPair } from "@nats-io/nkeys";
+import { Conflict } from "../../src/errors.ts";
+import type { Identity } from "../../src/tentacle/identity.ts";
+import { type AccountPlan, type AccountState, ownershipMark, readAccount, signAccount } from "./claims.ts";
+import { deriveKey } from "./keys.ts";
+import type { SystemAccount } from "./system.ts";
+
+/** A tentacle's account: where it is, whose it should be, and how it is now. */
+export interface Account {
+  readonly id: string;
+  readonly mark: string;
+  readonly state: AccountState | undefined;
+}
+
+/** Reads and writes the accounts of tentacles on one server. */
+export interface Accounts {
+  /** Public key of a tentacle's account: the same for ever, as its streams belong to it. */
+  idOf(identity: Identity): string;
+  read(identity: Identity, signal: AbortSignal): Promise<Account>;
+  /** Like `read`, but somebody else's account is a Conflict. */
+  readOwn(identity: Identity, signal: AbortSignal): Promise<Account>;
+  /** What `account` should be with these credentials. Hand-made revocations stay while an old credential does. */
+  plan(account: Account, credentials: readonly string[]): AccountPlan;
+  /**
+   * Makes the account as `change` says of what it finds, and reads it back: that the server said yes proves nothing,
+   * and another writer may have come between. Returns what it found before its own writing.
+   */
+  write(identity: Identity, change: (found: Account) => AccountPlan, signal: AbortSignal): Promise<Account>;
+}
+
+interface AccountsOptions {
+  readonly system: SystemAccount;
+  readonly operator: KeyPair;
+  /** Account keys are derived from it. */
+  readonly secret: Uint8Array;
+  readonly installation: string;
+}
+
+const ATTEMPTS = 20;
+
+export function createAccounts({ system, operator, secret, installation }: AccountsOptions): Accounts {
+  const idOf = (identity: Identity): string =>
+    deriveKey("A", secret, `nats account ${identity.key}`).getPublicKey();
+
+  async function read(identity: Identity, signal: AbortSignal): Promise<Account> {
+    const id = idOf(identity);
+    const jwt = await system.lookup(id, signal);
+    return {
+      id,
+      mark: ownershipMark(installation, identity),
+      state: jwt === undefined ? undefined : readAccount(jwt),
+    };
+  }
+
+  async function readOwn(identity: Identity, signal: AbortSignal): Promise<Account> {
+    const account = await read(identity, signal);
+    const problem = foreignness(account);
+    if (problem === undefined) return account;
+    throw new Conflict(`the NATS account of ${identity.key} (${account.id}) ${problem}`, {
+      service: "nats",
+      hint: "Give this installation a name of its own (TENTACULAR_INSTALLATION) and another TENTACULAR_NATS_DERIVATION_KEY, or remove that account.",
+    });
+  }
+
+  return {
+    idOf,
+    read,
+    readOwn,
+    plan: ({ mark, state }, credentials) => ({
+      mark,
+      credentials: [...new Set(credentials)],
+      revocations:
+        state?.credentials.some((old) => credentials.includes(old)) === true ? state.revocations : {},
+    }),
+
+    async write(identity, change, signal) {
+      for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+        const found = await readOwn(identity, signal);
+        const jwt = await signAccount(identity, found.id, change(found), operator);
+        await system.push(jwt, signal);
+        if ((await system.lookup(found.id, signal)) === jwt) return found;
+        await sleep(attempt * 10 * Math.random(), undefined, { signal });
+      }
+      throw new Conflict(`somebody else keeps changing the NATS account of ${identity.key}`, {
+        service: "nats",
+        hint: "Let one operation on a tentacle finish before the next, and do not edit its account by hand meanwhile.",
+      });
+    },
+  };
+}
+
+/** Why an account is not ours, or undefined when it is, or does not exist. */
+export function foreignness({ mark, state }: Account): string | undefined {
+  if (state === undefined || state.mark === mark) return undefined;
+  return state.mark === undefined ? "carries no mark of Tentacular" : `belongs to ${state.mark}`;
+}

@@ -1,0 +1,53 @@
+import { readFile } from "node:fs/promises";
+import type { NodeConnectionOptions } from "@nats-io/transport-node";
+import { Unavailable } from "../../src/errors.ts";
+
+const DEFAULT_PORT = 4222;
+
+/** Where a NATS server listens. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: boolean;
+  /** `nats://host:port` or `tls://host:port`, nothing else in it. */
+  readonly url: string;
+}
+
+/** Reads `nats://host[:port]` or `tls://host[:port]`; undefined for anything else, credentials in it included. */
+export function parseAddress(text: string): Address | undefined {
+  if (!/^(nats|tls):\/\/[^/@?#\s]+\/?$/.test(text) || !URL.canParse(text)) return undefined;
+  const { protocol, hostname, port } = new URL(text);
+  if (hostname === "") return undefined;
+  const number = port === "" ? DEFAULT_PORT : Number(port);
+  return {
+    host: hostname.replace(/^\[|\]$/g, ""),
+    port: number,
+    tls: protocol === "tls:",
+    url: `${protocol}//${hostname}:${number}`,
+  };
+}
+
+/** PEM of the certificate authority in `file`, read anew each time so that a renewed one is seen. */
+export async function readCa(file: string | undefined): Promise<string | undefined> {
+  if (file === undefined) return undefined;
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw new Unavailable(`the CA file ${file} of NATS cannot be read`, {
+      reason: "failed",
+      service: "nats",
+      hint: "Correct TENTACULAR_NATS_CA_FILE or the permissions of the file.",
+      cause: error,
+    });
+  }
+}
+
+/** Client options for this address: with `tls://`, a server that offers no TLS is refused. */
+export function transportOptions(address: Address, ca: string | undefined): NodeConnectionOptions {
+  return {
+    servers: address.url.replace(/^\w+:\/\//, ""),
+    ...((address.tls || ca !== undefined) && { tls: ca === undefined ? {} : { ca } }),
+    reconnect: false,
+    timeout: 5_000,
+  };
+}

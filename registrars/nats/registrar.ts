@@ -1,0 +1,326 @@
+import type { KeyPair } from "@nats-io/nkeys";
+import { toTentacularError, Unavailable } from "../../src/errors.ts";
+import type {
+  Call,
+  Credentials,
+  Drift,
+  Inspection,
+  Registrar,
+  RegistrarContext,
+  Registration,
+  Removal,
+} from "../../src/exoskeleton/registrar.ts";
+import type { Identity } from "../../src/tentacle/identity.ts";
+import { type Account, createAccounts, foreignness } from "./accounts.ts";
+import { type Address, readCa } from "./address.ts";
+import {
+  accountDrift,
+  inboxPrefix,
+  type Issued,
+  issueUser,
+  LIMITS,
+  readCreds,
+  subjectPrefix,
+  tentaclePermissions,
+} from "./claims.ts";
+import type { Reach } from "./connection.ts";
+import { createQueues } from "./queues.ts";
+import { openSystemAccount } from "./system.ts";
+import { actAsTenant, type Tenant } from "./tenant.ts";
+
+export interface NatsRegistrarOptions {
+  readonly address: Address;
+  /** Where tentacles reach the server. */
+  readonly tentacleAddress: Address;
+  readonly operator: KeyPair;
+  /** Account keys are derived from it. */
+  readonly secret: Uint8Array;
+  readonly systemCreds: string;
+  readonly caFile: string | undefined;
+}
+
+/** What a new account and a new credential are called in `Registration.created`. */
+const ACCOUNT = "account";
+const CREDENTIAL = "credential ";
+
+/** How long the servers of a cluster may take to agree on a new account. */
+const PATIENCE_MS = 3_000;
+
+/** NATS in operator mode: one account a tentacle. */
+export function createNatsRegistrar(options: NatsRegistrarOptions, context: RegistrarContext): Registrar {
+  const { address, tentacleAddress, operator, secret, caFile } = options;
+  const reach: Reach = { address, caFile };
+  const system = openSystemAccount({ ...reach, creds: options.systemCreds, operator });
+  const accounts = createAccounts({ system, operator, secret, installation: context.installation });
+  const inTurn = createQueues();
+  const tenantOf = (identity: Identity): Tenant => actAsTenant(reach, inboxPrefix(identity));
+
+  /** The credential in `credentials`, when it is one of `account` that the server could let in. */
+  function liveCredential(
+    identity: Identity,
+    { id, state }: Account,
+    credentials: Credentials | undefined,
+  ): Issued | undefined {
+    const issued = readCreds(credentials?.creds, identity, id);
+    return issued !== undefined && state?.credentials.includes(issued.credential) === true
+      ? issued
+      : undefined;
+  }
+
+  async function credentialsOf(identity: Identity, { creds, user }: Issued): Promise<Credentials> {
+    const { host, port, url } = tentacleAddress;
+    const ca = await readCa(caFile);
+    return {
+      protocol: "nats",
+      host,
+      port,
+      url,
+      subject_prefix: subjectPrefix(identity),
+      inbox_prefix: inboxPrefix(identity),
+      auth_method: "creds",
+      user,
+      creds,
+      ...(ca !== undefined && { ca }),
+      type: "nats",
+      uri: url,
+      username: user,
+    };
+  }
+
+  /** A new credential beside those that `keep` leaves. */
+  async function issue(
+    identity: Identity,
+    keep: (found: Account) => readonly string[],
+    call: Call,
+  ): Promise<Omit<Registration, "repaired">> {
+    const id = accounts.idOf(identity);
+    const issued = await issueUser(identity.key, id, tentaclePermissions(identity));
+    let isNew = false;
+    for (const deadline = Date.now() + PATIENCE_MS; ;) {
+      call.progress?.("writing the account");
+      const before = await accounts.write(
+        identity,
+        (found) => accounts.plan(found, [...keep(found), issued.credential]),
+        call.signal,
+      );
+      isNew ||= before.state === undefined;
+      call.progress?.("logging in with the credential");
+      if (await tenantOf(identity).accepts(issued.creds, PATIENCE_MS / 10, call.signal)) break;
+      // Another writer, who had read the account before us, may have undone our writing: then once more.
+      const { state } = await accounts.readOwn(identity, call.signal);
+      if (state?.credentials.includes(issued.credential) === true && Date.now() > deadline)
+        throw loginRefused(identity);
+    }
+    return {
+      credentials: await credentialsOf(identity, issued),
+      created: [...(isNew ? [ACCOUNT] : []), `${CREDENTIAL}${issued.credential}`],
+    };
+  }
+
+  function loginRefused({ key }: Identity): Unavailable {
+    return new Unavailable(`NATS at ${address.url} took the account of ${key} but refuses its login`, {
+      reason: "failed",
+      service: "nats",
+      hint: "nats-server's log (with `debug: true`) says why; does its resolver share its accounts over the whole cluster?",
+    });
+  }
+
+  async function register(
+    identity: Identity,
+    previous: Credentials | undefined,
+    call: Call,
+  ): Promise<Registration> {
+    const found = await accounts.readOwn(identity, call.signal);
+    const { state } = found;
+    const drift =
+      state === undefined ? [] : accountDrift(state, accounts.plan(found, state.credentials), operator);
+    const repaired = drift.map(({ item, problem }) => `${item} ${problem}`);
+    const issued = liveCredential(identity, found, previous);
+    if (issued !== undefined) {
+      if (drift.length > 0)
+        await accounts.write(
+          identity,
+          (now) => accounts.plan(now, now.state?.credentials ?? []),
+          call.signal,
+        );
+      if (await tenantOf(identity).accepts(issued.creds, 0, call.signal))
+        return { credentials: await credentialsOf(identity, issued), created: [], repaired };
+    }
+    // Credentials of this account that it does not know mean that an older account was put back: what that one knows
+    // had been revoked. Else what still works stays until `retire`, as running pods may hold it.
+    const restored = issued === undefined && readCreds(previous?.creds, identity, found.id) !== undefined;
+    const registration = await issue(
+      identity,
+      (now) => (restored ? [] : (now.state?.credentials ?? []).filter((old) => old !== issued?.credential)),
+      call,
+    );
+    const replaced = previous !== undefined && state !== undefined;
+    return {
+      ...registration,
+      repaired: replaced ? [...repaired, "credentials that no longer worked"] : repaired,
+    };
+  }
+
+  async function inspect(
+    identity: Identity,
+    current: Credentials | undefined,
+    call: Call,
+  ): Promise<Inspection> {
+    const found = await accounts.read(identity, call.signal);
+    const { state } = found;
+    const facts = {
+      account: found.id,
+      subject_prefix: subjectPrefix(identity),
+      accounts_on_server: await system.count(call.signal),
+    };
+    if (state === undefined) {
+      const problem = "does not exist, although the tentacle has credentials of it";
+      return { exists: false, facts, drift: current === undefined ? [] : [{ item: ACCOUNT, problem }] };
+    }
+    const foreign = foreignness(found);
+    if (foreign !== undefined) return { exists: true, facts, drift: [{ item: ACCOUNT, problem: foreign }] };
+
+    const drift = [...accountDrift(state, accounts.plan(found, state.credentials), operator)];
+    const tenant = tenantOf(identity);
+    const issued = liveCredential(identity, found, current);
+    const accepted = issued !== undefined && (await tenant.accepts(issued.creds, 0, call.signal));
+    if (current !== undefined && !accepted)
+      drift.push({ item: "credentials", problem: "are not accepted any more" });
+    const usage = accepted && drift.length === 0 ? await tenant.usage(issued.creds, call.signal) : undefined;
+    return {
+      exists: true,
+      facts: {
+        ...facts,
+        credentials: state.credentials.length,
+        max_connections: LIMITS.conn,
+        max_stored_bytes: LIMITS.disk_storage,
+        ...(usage !== undefined && { streams: usage.streams, stored_bytes: usage.storedBytes }),
+      },
+      drift,
+    };
+  }
+
+  async function retire(identity: Identity, current: Credentials, call: Call): Promise<void> {
+    const found = await accounts.readOwn(identity, call.signal);
+    const issued = liveCredential(identity, found, current);
+    if (issued === undefined)
+      throw new Unavailable(`the NATS credentials of ${identity.key} that should stay are not valid`, {
+        reason: "stale_credentials",
+        service: "nats",
+        hint: "Deploy the tentacle again.",
+      });
+    if (found.state?.credentials.length === 1) return;
+    await accounts.write(identity, (now) => accounts.plan(now, [issued.credential]), call.signal);
+  }
+
+  async function revert(identity: Identity, created: readonly string[], call: Call): Promise<void> {
+    if (created.includes(ACCOUNT)) {
+      const { failed } = await unregister(identity, "delete", call);
+      const [first] = failed;
+      if (first === undefined) return;
+      throw new Unavailable(`undoing NATS: ${first.item} ${first.problem}`, {
+        reason: "failed",
+        service: "nats",
+        hint: "Undeploy with --force when the service is well again.",
+      });
+    }
+    const ended = created
+      .filter((name) => name.startsWith(CREDENTIAL))
+      .map((name) => name.slice(CREDENTIAL.length));
+    const { state } = await accounts.readOwn(identity, call.signal);
+    if (state?.credentials.some((credential) => ended.includes(credential)) !== true) return;
+    await accounts.write(
+      identity,
+      (now) =>
+        accounts.plan(now, now.state?.credentials.filter((credential) => !ended.includes(credential)) ?? []),
+      call.signal,
+    );
+  }
+
+  async function unregister(identity: Identity, data: "keep" | "delete", call: Call): Promise<Removal> {
+    const found = await accounts.read(identity, call.signal);
+    const foreign = foreignness(found);
+    if (foreign !== undefined) return { removed: [], failed: [{ item: ACCOUNT, problem: foreign }] };
+    if (data === "delete") return erase(identity, found, call);
+    if (found.state === undefined || found.state.credentials.length === 0) return { removed: [], failed: [] };
+    await accounts.write(identity, (now) => accounts.plan(now, []), call.signal);
+    return { removed: ["credentials"], failed: [] };
+  }
+
+  /**
+   * Ends all credentials, then deletes the streams under one of our own, then the account. Streams outlive an
+   * account that was deleted by hand, so one that is missing is looked into too. An account whose streams could not be
+   * deleted stays, without credentials, so that they are found again.
+   */
+  async function erase(identity: Identity, found: Account, call: Call): Promise<Removal> {
+    const removed: string[] = [];
+    const failed: Drift[] = [];
+    const attempt = async (item: string, work: () => Promise<unknown>): Promise<boolean> => {
+      try {
+        await work();
+        return true;
+      } catch (error) {
+        call.signal.throwIfAborted();
+        failed.push({ item, problem: toTentacularError(error, `removing ${item}`).message });
+        return false;
+      }
+    };
+    const purge = await issueUser("tentacular-purge", found.id, {
+      pub: { allow: ["$JS.API.>"] },
+      sub: { allow: [`${inboxPrefix(identity)}.>`] },
+    });
+    const ended = await attempt("credentials", () =>
+      accounts.write(identity, (now) => accounts.plan(now, [purge.credential]), call.signal),
+    );
+    if (!ended) return { removed, failed };
+    if ((found.state?.credentials.length ?? 0) > 0) removed.push("credentials");
+    const purged = await attempt("streams", async () => {
+      call.progress?.("deleting streams");
+      if (!(await tenantOf(identity).accepts(purge.creds, PATIENCE_MS, call.signal)))
+        throw loginRefused(identity);
+      for (const stream of await tenantOf(identity).purge(purge.creds, call.signal))
+        removed.push(`stream ${stream}`);
+    });
+    const forgotten =
+      purged &&
+      (await attempt(ACCOUNT, async () => {
+        await system.remove(found.id, call.signal);
+      }));
+    if (forgotten && found.state !== undefined) removed.push(ACCOUNT);
+    if (!forgotten)
+      await attempt(ACCOUNT, () => accounts.write(identity, (now) => accounts.plan(now, []), call.signal));
+    return { removed, failed };
+  }
+
+  return {
+    names: (identity) => ({
+      account: accounts.idOf(identity),
+      subject_prefix: subjectPrefix(identity),
+      inbox_prefix: inboxPrefix(identity),
+    }),
+
+    async probe(signal) {
+      const start = performance.now();
+      try {
+        const { version } = await system.server(signal);
+        return { available: true, version, latencyMs: performance.now() - start };
+      } catch (error) {
+        const { message, hint } = toTentacularError(error, "asking NATS");
+        const late = signal.aborted ? `NATS at ${address.url} did not answer in time` : message;
+        return { available: false, reason: late, remedy: hint, latencyMs: performance.now() - start };
+      }
+    },
+
+    register: (identity, previous, call) => inTurn(identity.key, () => register(identity, previous, call)),
+    inspect,
+    rotate: (identity, previous, call) =>
+      inTurn(identity.key, async () => {
+        const registration = await issue(identity, (now) => now.state?.credentials ?? [], call);
+        return { ...registration, repaired: [] };
+      }),
+    retire: (identity, current, call) => inTurn(identity.key, () => retire(identity, current, call)),
+    revert: (identity, created, call) => inTurn(identity.key, () => revert(identity, created, call)),
+    unregister: (identity, { data }, call) => inTurn(identity.key, () => unregister(identity, data, call)),
+    close: () => system.close(),
+  };
+}
