@@ -6,6 +6,9 @@ export const limits = {
   workflowBytes: 256 * KIB,
   /** Mapping keys in workflow.yaml. */
   yamlKeys: 2_000,
+  /** The same two for the deployed form, which has grown by what deploying filled in. */
+  enrichedBytes: 320 * KIB,
+  enrichedKeys: 3_000,
   /** Values in workflow.yaml, those that an alias repeats included. */
   yamlNodes: 20_000,
   yamlDepth: 100,

@@ -3,14 +3,13 @@ import { InvalidInput } from "../errors.ts";
 import { readContract } from "./contract.ts";
 import { without } from "./dependencies.ts";
 import { labelProblem } from "./identity.ts";
-import { limits } from "./limits.ts";
 import { checkShape, createProblems, isRecord, type Problems, quoted } from "./problems.ts";
 import { readConfig, readEdges, readNodes, readSidecars } from "./sections.ts";
 import { deploymentShape, metadataShape, topShape } from "./shape.ts";
 import type { FilledDependency, Tentacle } from "./tentacle.ts";
 import { itemsOf, textOf, textsOf } from "./text.ts";
 import { readTrigger } from "./triggers.ts";
-import { entryOf, parseYaml, valueOf, type YamlNode } from "./yaml.ts";
+import { authorForm, enrichedForm, entryOf, parseYaml, valueOf, type YamlNode } from "./yaml.ts";
 
 export { checkManaged } from "./managed.ts";
 
@@ -42,7 +41,7 @@ function read(
   text: string,
   form: "author" | "enriched",
 ): ParsedWorkflow & { readonly filled: Readonly<Record<string, FilledDependency>> } {
-  const document = parseYaml(text, { name: "workflow.yaml", maxBytes: limits.workflowBytes });
+  const document = parseYaml(text, form === "author" ? authorForm : enrichedForm);
   const { root } = document;
   if (root.kind !== "map")
     throw new InvalidInput(

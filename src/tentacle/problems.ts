@@ -9,7 +9,8 @@ export type Path = readonly (string | number)[];
 
 /** Collects every problem of one document, each with its place in the text. */
 export interface Problems {
-  error(path: Path, message: string, hint: string): void;
+  /** A hint that is costly to find is a function: past the number of problems that are named, it is not asked. */
+  error(path: Path, message: string, hint: string | (() => string)): void;
   warn(path: Path, message: string, hint: string): void;
   readonly warnings: readonly Issue[];
   /** Throws one InvalidInput that lists all errors, when there are any. */
@@ -33,6 +34,7 @@ export function quoted(value: string | number | null | undefined): string {
 export function createProblems(document: YamlDocument): Problems {
   const errors: Issue[] = [];
   const warnings: Issue[] = [];
+  let unnamed = 0;
   const issue = (path: Path, message: string, hint: string): Issue => ({
     path: dotted(path),
     message,
@@ -42,7 +44,9 @@ export function createProblems(document: YamlDocument): Problems {
   return {
     warnings,
     error(path, message, hint) {
-      errors.push(issue(path, message, hint));
+      if (errors.length < limits.issues)
+        errors.push(issue(path, message, typeof hint === "string" ? hint : hint()));
+      else unnamed += 1;
     },
     warn(path, message, hint) {
       if (warnings.length < limits.issues) warnings.push(issue(path, message, hint));
@@ -51,18 +55,19 @@ export function createProblems(document: YamlDocument): Problems {
       const inOrder = errors.toSorted(
         (a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0),
       );
-      if (inOrder.length > 0) throw invalidWorkflow(inOrder);
+      if (inOrder.length > 0) throw invalidWorkflow(inOrder, unnamed);
     },
   };
 }
 
 /** One error for many problems: its message is the first, and says how many more there are. */
-export function invalidWorkflow(errors: readonly Issue[]): InvalidInput {
+export function invalidWorkflow(errors: readonly Issue[], unnamed = 0): InvalidInput {
   const [first] = errors;
   if (first === undefined) throw new RangeError("no problem to report");
   const place =
     first.line === undefined ? "" : ` (workflow.yaml line ${first.line}, column ${first.column ?? 1})`;
-  const more = errors.length > 1 ? `; and ${errors.length - 1} more` : "";
+  const others = errors.length - 1 + unnamed;
+  const more = others > 0 ? `; and ${others} more` : "";
   return new InvalidInput(`${first.message}${place}${more}`, {
     hint: first.hint,
     path: first.path,
@@ -118,7 +123,7 @@ export function checkShape<S extends z.ZodType>(
       missing
         ? `${name} is ${below.length === 0 ? "empty" : "missing"}`
         : `${name} ${issue.message}, not ${kindOf(found)}`,
-      hintOf(shape, below) ?? "See docs/workflow.md.",
+      () => hintOf(shape, below) ?? "See docs/workflow.md.",
     );
   }
   return undefined;
@@ -150,9 +155,10 @@ function warnUnknownKeys(
 
 /** The name of `known` nearest to `name`, when it is near enough to be a slip. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
-  const short = name.slice(0, 100);
+  const short = name.slice(0, 100).toLowerCase();
   const [best] = known
-    .map((candidate) => ({ candidate, edits: distance(short.toLowerCase(), candidate.toLowerCase()) }))
+    .filter((candidate) => candidate.length <= 100)
+    .map((candidate) => ({ candidate, edits: distance(short, candidate.toLowerCase()) }))
     .sort((a, b) => a.edits - b.edits);
   return best !== undefined && best.edits <= Math.max(2, Math.ceil(best.candidate.length / 4))
     ? best.candidate

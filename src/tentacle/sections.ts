@@ -99,12 +99,10 @@ export function readEdges(
     ] as const) {
       if (known.has(name)) continue;
       good = false;
-      const near = nearest(name, names);
-      problems.error(
-        [...path, key],
-        `${dotted(path)}.${key} names no node: ${quoted(name)}`,
-        `${near === undefined ? "" : `Did you mean ${near}? `}Nodes: ${names.slice(0, 50).join(", ")}.`,
-      );
+      problems.error([...path, key], `${dotted(path)}.${key} names no node: ${quoted(name)}`, () => {
+        const near = nearest(name, names);
+        return `${near === undefined ? "" : `Did you mean ${near}? `}Nodes: ${names.slice(0, 50).join(", ")}.`;
+      });
     }
     const key = `${from} ${to}`;
     if (seen.has(key)) problems.warn(path, `${dotted(path)} repeats ${from} -> ${to}`, "Remove one of them.");

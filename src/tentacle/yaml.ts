@@ -61,19 +61,37 @@ export type YamlValue =
 /** Names that never become a key: code that copies objects could change a prototype through them. */
 const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"]);
 
-/** Parses one YAML 1.2 document of at most `maxBytes`; `name` is what messages call it. Throws InvalidInput with line and column. */
-export function parseYaml(
-  text: string,
-  options: { readonly name: string; readonly maxBytes: number },
-): YamlDocument {
-  const { name, maxBytes } = options;
+/** What a text is called in messages, and how large it may be. */
+export interface YamlOptions {
+  readonly name: string;
+  readonly maxBytes: number;
+  readonly maxKeys: number;
+}
+
+/** The author's workflow.yaml. */
+export const authorForm: YamlOptions = {
+  name: "workflow.yaml",
+  maxBytes: limits.workflowBytes,
+  maxKeys: limits.yamlKeys,
+};
+
+/** workflow.yaml as deployed. */
+export const enrichedForm: YamlOptions = {
+  name: "workflow.yaml (as deployed)",
+  maxBytes: limits.enrichedBytes,
+  maxKeys: limits.enrichedKeys,
+};
+
+/** Parses one YAML 1.2 document; throws InvalidInput with line and column. */
+export function parseYaml(text: string, options: YamlOptions): YamlDocument {
+  const { name, maxBytes, maxKeys } = options;
   const size = Buffer.byteLength(text);
   if (size > maxBytes)
     throw new InvalidInput(`${name} has ${formatBytes(size)}; at most ${formatBytes(maxBytes)} are allowed`, {
       hint: "Move long texts into node files.",
     });
   try {
-    return { text, root: buildTree(text, parseEvents(text, { maxDepth: limits.yamlDepth })) };
+    return { text, root: buildTree(text, parseEvents(text, { maxDepth: limits.yamlDepth }), maxKeys) };
   } catch (error) {
     if (!(error instanceof YAMLException)) throw error;
     // js-yaml's reasons are fixed phrases and hold nothing but the author's own anchor and tag names.
@@ -101,6 +119,8 @@ function yamlError(
 function hintFor(reason: string): string {
   if (reason.includes("tab")) return "Indent with spaces: YAML allows no tabs there.";
   if (reason.includes("duplicated")) return "Write each key once.";
+  if (reason.includes("deficient"))
+    return "Indent a closing } or ] further than the key that its { or [ belongs to.";
   if (reason.includes("maxDepth")) return "Nest less deeply.";
   return "Check the indentation and the quotes of this line and the one above.";
 }
@@ -150,7 +170,7 @@ interface Frame {
   readonly keys: Set<string>;
 }
 
-function buildTree(text: string, events: readonly Event[]): YamlNode {
+function buildTree(text: string, events: readonly Event[], maxKeys: number): YamlNode {
   const stack: Frame[] = [];
   const anchors = new Map<string, Sized>();
   let root: YamlNode | undefined;
@@ -184,7 +204,7 @@ function buildTree(text: string, events: readonly Event[]): YamlNode {
     if (frame.keys.has(key.text)) fail(key.start, "duplicated mapping key");
     frame.keys.add(key.text);
     keys += 1;
-    if (keys > limits.yamlKeys) fail(key.start, `more than ${limits.yamlKeys} keys`);
+    if (keys > maxKeys) fail(key.start, `more than ${maxKeys} keys`);
   }
 
   function remember(event: Extract<Event, { anchorStart: number }>, sized: Sized): Sized {

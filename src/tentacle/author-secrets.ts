@@ -1,0 +1,173 @@
+import { InvalidInput, type Issue } from "../errors.ts";
+import { formatBytes, limits } from "./limits.ts";
+import { isManagedName } from "./managed.ts";
+import { isRecord, quoted } from "./problems.ts";
+import type { Tentacle } from "./tentacle.ts";
+
+/** The author's own secrets: per service a text, or texts by key. */
+export type AuthorSecrets = Readonly<Record<string, Readonly<Record<string, string>> | string>>;
+
+const SERVICE = /^[A-Za-z0-9_-]{1,63}$/;
+const KEY = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,62}$/;
+const FORBIDDEN: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"]);
+const MAX_VALUE_BYTES = 64 * 1024;
+
+/**
+ * Which secrets the contract asks for and nobody provides, and which are there and nobody asks for. `provided` holds
+ * `service.key`, and for a service that is one plain text `service` alone: it stands for any key.
+ */
+export function checkSecrets(
+  tentacle: Tentacle,
+  provided: ReadonlySet<string>,
+): { readonly missing: readonly Issue[]; readonly unused: readonly Issue[] } {
+  const asked = Object.values(tentacle.contract.dependencies).flatMap((dependency) =>
+    dependency.kind === "host" && dependency.auth !== undefined
+      ? [{ dependency: dependency.name, ...dependency.auth.secret }]
+      : [],
+  );
+  const missing = asked
+    .filter(({ service, key }) => !provided.has(`${service}.${key}`) && !provided.has(service))
+    .map(({ dependency, service, key }) => ({
+      path: `contract.dependencies.${dependency}.auth.secret`,
+      message: `the secret ${service}.${key}, which ${dependency} asks for, has no value`,
+      hint: `A person sets it with: tntc secrets set ${tentacle.name} ${service}.${key}`,
+    }));
+  const unused = [...provided]
+    .filter((name) => !asked.some(({ service, key }) => name === service || name === `${service}.${key}`))
+    .map((name) => ({
+      path: `secrets.${name}`,
+      message: `the secret ${name} is provided, and no dependency asks for it`,
+      hint: `Remove it, or name it in a dependency:  auth: { type: bearer-token, secret: ${name.includes(".") ? name : `${name}.token`} }`,
+    }));
+  return { missing, unused };
+}
+
+/** Refuses names that cannot be kept, or that belong to managed dependencies. No value ever stands in a message. */
+export function checkSecretNames(secrets: AuthorSecrets): readonly Issue[] {
+  return Object.entries(secrets).flatMap(([service, value]): readonly Issue[] => {
+    const path = `secrets.${service.slice(0, 80)}`;
+    if (isManagedName(service))
+      return [
+        {
+          path,
+          message: `the secret ${quoted(service)} has the name of a managed dependency`,
+          hint: "Credentials of managed dependencies are made by deploying. Choose another name.",
+        },
+      ];
+    if (!SERVICE.test(service) || FORBIDDEN.has(service))
+      return [
+        {
+          path,
+          message: `the secret ${quoted(service)} has no usable name: 1 to 63 letters, digits, '-' or '_'`,
+          hint: "Choose a name such as github.",
+        },
+      ];
+    const texts = typeof value === "string" ? [["", value] as const] : Object.entries(value);
+    return texts.flatMap(([key, text]): readonly Issue[] => {
+      const name = key === "" && typeof value === "string" ? service : `${service}.${key.slice(0, 80)}`;
+      if (typeof value !== "string" && (!KEY.test(key) || FORBIDDEN.has(key)))
+        return [
+          {
+            path,
+            message: `the secret ${service} has the unusable key ${quoted(key)}: letters, digits, '-', '_' or '.'`,
+            hint: "Choose a key such as token.",
+          },
+        ];
+      return Buffer.byteLength(text) > MAX_VALUE_BYTES
+        ? [{ path, message: `the secret ${name} is longer than 64 KiB`, hint: "Keep large data elsewhere." }]
+        : [];
+    });
+  });
+}
+
+/** `service.key` of each secret, `service` for a plain text; sorted. Takes the parsed or the kept form. */
+export function secretNames(secrets: AuthorSecrets): readonly string[] {
+  return Object.entries(secrets)
+    .flatMap(([service, value]) =>
+      typeof value === "string" ? [service] : Object.keys(value).map((key) => `${service}.${key}`),
+    )
+    .toSorted();
+}
+
+/**
+ * `set` over `existing`, key by key; with `replace`, `set` alone. `remove` holds `service` or `service.key`. A service
+ * left without a key goes.
+ */
+export function mergeSecrets(
+  existing: AuthorSecrets,
+  set: AuthorSecrets,
+  options: { readonly replace?: boolean; readonly remove?: readonly string[] } = {},
+): AuthorSecrets {
+  const [problem] = checkSecretNames(set);
+  if (problem !== undefined)
+    throw new InvalidInput(problem.message, { hint: problem.hint, path: problem.path, issues: [problem] });
+  const merged = new Map<string, Readonly<Record<string, string>> | string>(
+    Object.entries(options.replace === true ? {} : existing),
+  );
+  for (const name of options.remove ?? []) {
+    const [service = "", ...key] = name.split(".");
+    const value = merged.get(service);
+    if (key.length === 0) merged.delete(service);
+    else if (value !== undefined && typeof value !== "string")
+      merged.set(service, Object.fromEntries(Object.entries(value).filter(([own]) => own !== key.join("."))));
+  }
+  for (const [service, value] of Object.entries(set)) {
+    const before = merged.get(service);
+    const both = typeof value !== "string" && before !== undefined && typeof before !== "string";
+    merged.set(service, both ? { ...before, ...value } : value);
+  }
+  const result = Object.fromEntries(
+    [...merged].filter(([, value]) => typeof value === "string" || Object.keys(value).length > 0),
+  );
+  const size = Buffer.byteLength(JSON.stringify(result));
+  if (size > limits.secretsBytes)
+    throw new InvalidInput(
+      `the secrets together have ${formatBytes(size)}; at most ${formatBytes(limits.secretsBytes)} are allowed`,
+      { hint: "Keep large data elsewhere.", path: "secrets" },
+    );
+  return result;
+}
+
+/** The kept form: one Secret key a service, a JSON object by key or the plain text. */
+export function serializeSecrets(secrets: AuthorSecrets): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(secrets).map(([service, value]) => [
+      service,
+      typeof value === "string" ? value : JSON.stringify(sorted(value)),
+    ]),
+  );
+}
+
+/** Back from the kept form. */
+export function parseSecrets(kept: Readonly<Record<string, string>>): AuthorSecrets {
+  return Object.fromEntries(Object.entries(kept).map(([service, text]) => [service, parseSecret(text)]));
+}
+
+/** One service's secret: a JSON object of texts (numbers and booleans as texts), else the plain text itself. */
+export function parseSecret(text: string): Readonly<Record<string, string>> | string {
+  if (!text.trimStart().startsWith("{")) return text;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return text;
+  }
+  if (!isRecord(value)) return text;
+  const entries = Object.entries(value).flatMap(([key, item]): readonly (readonly [string, string])[] =>
+    typeof item === "string" || typeof item === "number" || typeof item === "boolean"
+      ? [[key, String(item)]]
+      : [],
+  );
+  return entries.length === Object.keys(value).length ? Object.fromEntries(entries) : text;
+}
+
+/** The value that `service.key` points to; a plain text is the value of any key. */
+export function secretValue(secrets: AuthorSecrets, service: string, key: string): string | undefined {
+  const value = Object.hasOwn(secrets, service) ? secrets[service] : undefined;
+  if (value === undefined || typeof value === "string") return value;
+  return Object.hasOwn(value, key) ? value[key] : undefined;
+}
+
+function sorted(value: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}

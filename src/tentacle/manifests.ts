@@ -1,0 +1,204 @@
+import { createHash } from "node:crypto";
+import {
+  CHECKSUM_ANNOTATION,
+  type ClusterObject,
+  type ConfigMap,
+  type Deployment,
+  labels,
+  MANAGER,
+  type ObjectMeta,
+  type OtherObject,
+  type Secret,
+} from "../cluster/objects.ts";
+import type { Credentials } from "../exoskeleton/registrar.ts";
+import { configMapKey } from "./config-map-key.ts";
+import { denoConfig } from "./deno-config.ts";
+import { normalFiles } from "./files.ts";
+import type { Identity } from "./identity.ts";
+import { networkPolicy } from "./network-policy.ts";
+import { DENO_IMAGE, ENGINE_PORT, podSpec } from "./pod.ts";
+import type { FilledDependency, Tentacle } from "./tentacle.ts";
+
+/** Everything a tentacle's objects are made of. */
+export interface ManifestInput {
+  readonly identity: Identity;
+  readonly tentacle: Tentacle;
+  /** workflow.yaml, enriched. */
+  readonly workflow: string;
+  readonly files: Readonly<Record<string, string>>;
+  readonly engine: { readonly source: string };
+  /** By dependency name. */
+  readonly credentials: Readonly<Record<string, Credentials>>;
+  /** The author's own, by service, as `serializeSecrets` gives them. */
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly filled: Readonly<Record<string, FilledDependency>>;
+  /** Default: the pinned Deno image. */
+  readonly image?: string;
+}
+
+/** Names of a tentacle's objects; no two tentacles of an enclave share one. */
+export function objectNames(name: string): {
+  readonly code: string;
+  readonly credentials: string;
+  readonly secrets: string;
+  readonly workload: string;
+} {
+  return {
+    code: `${name}-code`,
+    credentials: `${name}-exoskeleton`,
+    secrets: `${name}-secrets`,
+    workload: name,
+  };
+}
+
+/** Labels of every object of a tentacle, its pods included. */
+export function labelsOf(identity: Identity): Readonly<Record<string, string>> {
+  return {
+    [labels.name]: identity.name,
+    [labels.managedBy]: MANAGER,
+    [labels.enclave]: identity.enclave,
+    [labels.tentacle]: identity.name,
+  };
+}
+
+/** The objects of a tentacle in the order to apply them: what a pod mounts comes before the pod. Pure, and equal for equal input. */
+export function buildManifests(input: ManifestInput): readonly ClusterObject[] {
+  const { identity, tentacle, filled } = input;
+  const names = objectNames(identity.name);
+  const meta = (name: string): ObjectMeta => ({
+    name,
+    namespace: identity.enclave,
+    labels: labelsOf(identity),
+  });
+  const engine = engineConfigMap(identity.enclave, input.engine.source);
+  const { configMap: code, items } = codeConfigMap(meta(names.code), input);
+  const hasCredentials = Object.keys(input.credentials).length > 0;
+  const hasSecrets = Object.keys(input.secrets).length > 0;
+  const credentials = secret(
+    meta(names.credentials),
+    Object.fromEntries(
+      Object.entries(input.credentials).map(([name, value]) => [name, JSON.stringify(value)]),
+    ),
+  );
+  const secrets = secret(meta(names.secrets), input.secrets);
+  const spec = podSpec({
+    tentacle,
+    filled,
+    image: input.image ?? DENO_IMAGE,
+    code: { name: names.code, items },
+    engine: engine.metadata.name,
+    ...(hasCredentials && { credentials: names.credentials }),
+    secrets: names.secrets,
+    serviceAccount: names.workload,
+  });
+  const checksum = hash(canonical([code.data, engine.metadata.name, credentials.data, secrets.data, spec]));
+  return [
+    engine,
+    code,
+    ...(hasCredentials ? [credentials] : []),
+    ...(hasSecrets ? [secrets] : []),
+    serviceAccount(meta(names.workload)),
+    networkPolicy(meta(names.workload), { identity, tentacle, filled, port: ENGINE_PORT }),
+    service(meta(names.workload), identity),
+    deployment(meta(names.workload), identity, spec, checksum),
+  ];
+}
+
+/** Shared by all tentacles of an enclave that run this engine; named by its content, so it never changes. */
+function engineConfigMap(enclave: string, source: string): ConfigMap {
+  return {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: {
+      name: `tentacular-engine-${hash(source).slice(0, 12)}`,
+      namespace: enclave,
+      labels: { [labels.name]: "tentacular-engine", [labels.managedBy]: MANAGER },
+    },
+    immutable: true,
+    data: { "engine.mjs": source },
+  };
+}
+
+function codeConfigMap(
+  metadata: ObjectMeta,
+  input: ManifestInput,
+): {
+  readonly configMap: ConfigMap;
+  readonly items: readonly { readonly key: string; readonly path: string }[];
+} {
+  const files: Readonly<Record<string, string>> = {
+    ...normalFiles(input.files),
+    "workflow.yaml": input.workflow,
+    "deno.json": denoConfig(input.tentacle),
+  };
+  const items = Object.keys(files)
+    .toSorted()
+    .map((path) => ({ key: configMapKey(path), path }));
+  const data = Object.fromEntries(items.map(({ key, path }) => [key, files[path] ?? ""]));
+  return { configMap: { apiVersion: "v1", kind: "ConfigMap", metadata, data }, items };
+}
+
+function secret(metadata: ObjectMeta, values: Readonly<Record<string, string>>): Secret {
+  const data = Object.entries(values)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => [key, Buffer.from(value).toString("base64")] as const);
+  return { apiVersion: "v1", kind: "Secret", metadata, type: "Opaque", data: Object.fromEntries(data) };
+}
+
+function serviceAccount(metadata: ObjectMeta): OtherObject {
+  return { apiVersion: "v1", kind: "ServiceAccount", metadata, automountServiceAccountToken: false };
+}
+
+function service(metadata: ObjectMeta, identity: Identity): OtherObject {
+  return {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata,
+    spec: {
+      selector: selectorOf(identity),
+      ports: [{ name: "http", port: ENGINE_PORT, targetPort: "http", protocol: "TCP" }],
+    },
+  };
+}
+
+function deployment(
+  metadata: ObjectMeta,
+  identity: Identity,
+  spec: Deployment["spec"]["template"]["spec"],
+  checksum: string,
+): Deployment {
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata,
+    spec: {
+      replicas: 1,
+      // Two engines at once would run a cron trigger twice.
+      strategy: { type: "Recreate" },
+      revisionHistoryLimit: 3,
+      selector: { matchLabels: selectorOf(identity) },
+      template: {
+        metadata: { labels: labelsOf(identity), annotations: { [CHECKSUM_ANNOTATION]: checksum } },
+        spec,
+      },
+    },
+  };
+}
+
+/** What picks a tentacle's pods; fixed for ever, as a Deployment's selector cannot change. */
+export function selectorOf(identity: Identity): Readonly<Record<string, string>> {
+  return { [labels.tentacle]: identity.name };
+}
+
+function hash(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+/** JSON with sorted keys: equal for equal data, however it was put together. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, item: unknown) =>
+    typeof item === "object" && item !== null && !Array.isArray(item)
+      ? Object.fromEntries(Object.entries(item).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : item,
+  );
+}

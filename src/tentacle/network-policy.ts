@@ -1,0 +1,72 @@
+import { isIP } from "node:net";
+import { labels, MANAGER, type ObjectMeta, type OtherObject } from "../cluster/objects.ts";
+import { type Target, targetsOf } from "./egress.ts";
+import { isIPv4Range } from "./host.ts";
+import type { Identity } from "./identity.ts";
+import type { FilledDependency, Tentacle } from "./tentacle.ts";
+
+export interface NetworkPolicyInput {
+  readonly identity: Identity;
+  readonly tentacle: Tentacle;
+  readonly filled: Readonly<Record<string, FilledDependency>>;
+  /** Where the engine listens. */
+  readonly port: number;
+}
+
+/**
+ * Everything is denied but name resolution, the declared targets, and calls to the engine from the server. A policy
+ * knows no host names: such a target is any address on its port; Deno's permissions hold the name.
+ */
+export function networkPolicy(metadata: ObjectMeta, input: NetworkPolicyInput): OtherObject {
+  const { identity, tentacle, filled, port } = input;
+  const targets = targetsOf(tentacle, filled).map(egressRule);
+  // The engine's runtime fetches declared modules from their registry when the pod starts.
+  const modules = Object.values(tentacle.contract.dependencies).some(({ kind }) => kind === "module");
+  const rules = [
+    {
+      ports: [
+        { port: 53, protocol: "UDP" },
+        { port: 53, protocol: "TCP" },
+      ],
+    },
+    ...targets,
+    ...(modules ? [{ ports: [{ port: 443, protocol: "TCP" }] }] : []),
+  ];
+  return {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "NetworkPolicy",
+    metadata,
+    spec: {
+      podSelector: { matchLabels: { [labels.tentacle]: identity.name } },
+      policyTypes: ["Ingress", "Egress"],
+      ingress: [
+        {
+          from: [
+            {
+              namespaceSelector: {},
+              podSelector: {
+                matchLabels: { [labels.name]: MANAGER },
+                // A tentacle that is called tentacular is not the server.
+                matchExpressions: [{ key: labels.tentacle, operator: "DoesNotExist" }],
+              },
+            },
+          ],
+          ports: [{ port, protocol: "TCP" }],
+        },
+      ],
+      egress: [...new Map(rules.map((rule) => [JSON.stringify(rule), rule])).values()],
+    },
+  };
+}
+
+function egressRule({ host, port, protocol }: Target): object {
+  const ports = [{ port, protocol }];
+  const cidr = cidrOf(host);
+  return cidr === undefined ? { ports } : { to: [{ ipBlock: { cidr } }], ports };
+}
+
+function cidrOf(host: string): string | undefined {
+  if (isIPv4Range(host)) return host;
+  const version = isIP(host);
+  return version === 0 ? undefined : `${host}/${version === 4 ? 32 : 128}`;
+}
