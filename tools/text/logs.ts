@@ -3,7 +3,7 @@ import { cut, dataBlock } from "../../src/server/text.ts";
 
 const MAX_LINE = 500;
 /** About 1,000 tokens unasked, and what was asked for within reason. */
-const MAX_UNASKED = 4_000;
+const MAX_UNASKED = 3_600;
 const MAX_ASKED = 20_000;
 
 /** The newest lines that fit. */

@@ -1,7 +1,7 @@
 import type { RunResult } from "../../src/pipeline/operations.ts";
 import { dataBlock, plain } from "../../src/server/text.ts";
 
-const MAX_RESULT = 4_000;
+const MAX_RESULT = 3_600;
 
 /** The result, or where and why it failed. */
 export function runText(result: RunResult): string {
