@@ -1,0 +1,86 @@
+import { z } from "zod";
+import type { Call, Credentials, Drift, Inspection } from "../../src/exoskeleton/registrar.ts";
+import type { Identity } from "../../src/tentacle/identity.ts";
+import type { Sql } from "./connection.ts";
+import type { PostgresContext } from "./context.ts";
+import { loginOf } from "./credentials.ts";
+import { differences, foreignObject } from "./differences.ts";
+import { type Gap, readGaps } from "./hardening.ts";
+import { type PostgresNames, postgresNames } from "./names.ts";
+import { exists, readState, type State } from "./state.ts";
+import { CONNECTION_LIMIT } from "./statements.ts";
+
+/** See `Registrar.inspect`. */
+export async function inspect(
+  context: PostgresContext,
+  identity: Identity,
+  current: Credentials | undefined,
+  call: Call,
+): Promise<Inspection> {
+  const { connector } = context;
+  const names = postgresNames(identity, context.installation);
+  const login = loginOf(current, names);
+  const { state, gaps, sizes } = await connector.asAdmin(call.signal, async (sql) => ({
+    state: await readState(sql, names),
+    gaps: await readGaps(sql),
+    sizes: await readSizes(sql, names),
+  }));
+  const foreign = foreignObject(state, names);
+  if (foreign !== undefined)
+    return {
+      exists: exists(state, names),
+      facts: {},
+      drift: [{ item: foreign, problem: "is not marked as this tentacle's" }],
+    };
+  if (!exists(state, names) && current === undefined) return { exists: false, facts: {}, drift: [] };
+
+  const drift: Drift[] = differences(state, names, login?.user).map(({ item, problem }) => ({
+    item,
+    problem,
+  }));
+  for (const { item, problem, ours } of gaps) if (ours) drift.push({ item, problem });
+  if (current !== undefined) {
+    const known = state.logins.find(({ name }) => name === login?.user);
+    if (login === undefined || known === undefined)
+      drift.push({ item: `login ${login?.user ?? "in the Secret"}`, problem: "is missing" });
+    else if (known.login && !(await connector.letsIn(login, call.signal)))
+      drift.push({ item: `login ${login.user}`, problem: "is refused with the password in the Secret" });
+  }
+  return { exists: exists(state, names), facts: { ...facts(state, names, gaps), ...sizes }, drift };
+}
+
+function facts(
+  state: State,
+  names: PostgresNames,
+  gaps: readonly Gap[],
+): Readonly<Record<string, string | number>> {
+  return {
+    database: state.database,
+    schema: names.schema,
+    role: names.owner,
+    logins: state.logins.length,
+    connection_limit: CONNECTION_LIMIT,
+    isolation: isolation(gaps),
+  };
+}
+
+/** What tentacles can still see or do beyond their schema, in words. */
+export function isolation(gaps: readonly Gap[]): string {
+  if (gaps.length === 0) return "complete";
+  return `partial: ${gaps.map(({ item, problem }) => `${item} ${problem}`).join("; ")}`;
+}
+
+/** From the planner's estimates: asking a table for its size would wait for a lock that the tenant holds. */
+async function readSizes(
+  sql: Sql,
+  names: PostgresNames,
+): Promise<{ readonly tables: number; readonly megabytes: number; readonly sessions: number }> {
+  const [row] = await sql`
+    SELECT
+      count(*) FILTER (WHERE relkind IN ('r', 'p'))::int AS tables,
+      round(coalesce(sum(relpages), 0) * current_setting('block_size')::int / 1e6, 1)::float8 AS megabytes,
+      (SELECT count(*)::int FROM pg_stat_activity
+        WHERE starts_with(usename, ${`${names.owner}_`})) AS sessions
+    FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = ${names.schema})`;
+  return z.object({ tables: z.number(), megabytes: z.number(), sessions: z.number() }).parse(row);
+}
