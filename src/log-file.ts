@@ -1,5 +1,5 @@
 import { appendFile, open, rm, truncate, type FileHandle } from "node:fs/promises";
-import { isMissing, writeFileAtomic } from "../../files.ts";
+import { isMissing, writeFileAtomic } from "./files.ts";
 
 /** A log is cut at this size; the part before is kept once, in `<log>.1`. */
 export const LOG_LIMIT = 5 * 1024 * 1024;
