@@ -21,19 +21,40 @@ const REPLACEMENT = "[redacted]";
 
 /** A redactor that knows nothing yet. */
 export function createRedactor(parent?: Redactor): Redactor {
-  const forms = new Set<string>();
+  /** Forms by how they begin, the longest first: so that the time to look through a text does not grow with them. */
+  const forms = new Map<string, string[]>();
+
+  function learn(form: string): void {
+    const start = form.slice(0, MIN_LENGTH);
+    const known = forms.get(start) ?? [];
+    if (known.includes(form)) return;
+    forms.set(
+      start,
+      [...known, form].sort((a, b) => b.length - a.length),
+    );
+  }
 
   function add(value: unknown): void {
-    for (const secret of stringsOf(value)) {
+    for (const secret of stringsOf(value))
       for (const part of [secret, ...secret.split(/\r?\n/).filter((line) => line.length >= MIN_LINE_LENGTH)])
-        if (part.length >= MIN_LENGTH) for (const form of formsOf(part)) forms.add(form);
-    }
+        if (part.length >= MIN_LENGTH) formsOf(part).forEach(learn);
   }
 
   function text(input: string): string {
-    let output = parent === undefined ? input : parent.text(input);
-    for (const form of forms) if (output.includes(form)) output = output.replaceAll(form, REPLACEMENT);
-    return output;
+    const known = parent === undefined ? input : parent.text(input);
+    if (forms.size === 0) return known;
+    let output = "";
+    let copied = 0;
+    for (let at = 0; at + MIN_LENGTH <= known.length;) {
+      const form = forms.get(known.slice(at, at + MIN_LENGTH))?.find((one) => known.startsWith(one, at));
+      if (form === undefined) at++;
+      else {
+        output += known.slice(copied, at) + REPLACEMENT;
+        at += form.length;
+        copied = at;
+      }
+    }
+    return output + known.slice(copied);
   }
 
   function json<T>(value: T): T;
@@ -55,13 +76,12 @@ function* stringsOf(value: unknown): Generator<string> {
     for (const item of Object.values(value)) yield* stringsOf(item);
 }
 
-/** Longest first, so that an encoded form is not left half replaced. */
-function formsOf(secret: string): string[] {
+function formsOf(secret: string): ReadonlySet<string> {
   const encoded = encodeURIComponent(secret.toWellFormed());
   const strict = encoded.replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
   const escaped = JSON.stringify(secret).slice(1, -1);
   const base64 = base64Forms(secret);
-  const forms = new Set([
+  return new Set([
     secret,
     encoded,
     strict,
@@ -71,7 +91,6 @@ function formsOf(secret: string): string[] {
     ...base64,
     ...base64.map((form) => form.replaceAll("+", "-").replaceAll("/", "_")),
   ]);
-  return [...forms].sort((a, b) => b.length - a.length);
 }
 
 /**
