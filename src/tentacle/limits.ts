@@ -22,7 +22,7 @@ export const limits = {
   /** Of `.secrets.yaml`, or of all files of `.secrets/`. */
   secretsBytes: 256 * KIB,
   /** Folder entries looked at before giving up. */
-  folderEntries: 5_000,
+  folderEntries: 20_000,
   /** Problems named in one error. */
   issues: 100,
 } as const;
@@ -31,7 +31,8 @@ export const limits = {
 export function formatBytes(bytes: number): string {
   if (bytes < KIB) return `${bytes} bytes`;
   if (bytes < KIB * KIB) return `${round(bytes / KIB)} KiB`;
-  return `${round(bytes / (KIB * KIB))} MiB`;
+  if (bytes < KIB ** 3) return `${round(bytes / KIB ** 2)} MiB`;
+  return `${round(bytes / KIB ** 3)} GiB`;
 }
 
 function round(value: number): number {

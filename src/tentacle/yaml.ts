@@ -66,6 +66,8 @@ export interface YamlOptions {
   readonly name: string;
   readonly maxBytes: number;
   readonly maxKeys: number;
+  /** The text holds secrets: messages then say where, and nothing of what stands there. */
+  readonly secret?: boolean;
 }
 
 /** The author's workflow.yaml. */
@@ -94,8 +96,10 @@ export function parseYaml(text: string, options: YamlOptions): YamlDocument {
     return { text, root: buildTree(text, parseEvents(text, { maxDepth: limits.yamlDepth }), maxKeys) };
   } catch (error) {
     if (!(error instanceof YAMLException)) throw error;
+    const offset = error.mark?.position ?? 0;
+    if (options.secret === true) throw yamlError(name, text, offset, "this is not readable as YAML");
     // js-yaml's reasons are fixed phrases and hold nothing but the author's own anchor and tag names.
-    throw yamlError(name, text, error.mark?.position ?? 0, error.reason, error);
+    throw yamlError(name, text, offset, error.reason, error);
   }
 }
 
