@@ -10,10 +10,12 @@ import {
   type OtherObject,
   type Secret,
 } from "../cluster/objects.ts";
+import { COMPILED_FILE, compileTentacle } from "../engine/compiled.ts";
 import type { Credentials } from "../exoskeleton/registrar.ts";
 import { configMapKey } from "./config-map-key.ts";
 import { denoConfig } from "./deno-config.ts";
 import { normalFiles } from "./files.ts";
+import { stagesOf } from "./graph.ts";
 import type { Identity } from "./identity.ts";
 import { networkPolicy } from "./network-policy.ts";
 import { DENO_IMAGE, ENGINE_PORT, podSpec } from "./pod.ts";
@@ -130,6 +132,7 @@ function codeConfigMap(
     ...normalFiles(input.files),
     "workflow.yaml": input.workflow,
     "deno.json": denoConfig(input.tentacle),
+    [COMPILED_FILE]: JSON.stringify(compileTentacle(input.tentacle, input.filled, stagesOf(input.tentacle))),
   };
   const items = Object.keys(files)
     .toSorted()
