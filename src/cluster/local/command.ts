@@ -1,22 +1,32 @@
-import { join } from "node:path";
+import { join, relative } from "node:path";
 
-/** Flags whose value is a comma-separated list, in which Deno reads `,,` as a comma of a path. */
+/** Flags whose value is a list between commas, which a path cannot escape. */
 const LIST_FLAG = /^--allow-[a-z]+=/;
 
+/** Where a container's command runs on this machine. */
+export interface Place {
+  /** Mount paths lie below it. */
+  readonly folder: string;
+  readonly roots: readonly string[];
+  /** Where the process starts: a list names its paths from here, so that no folder of ours with a comma gets into it. */
+  readonly cwd: string;
+  readonly port: number;
+}
+
 /**
- * The arguments of a container as they are on this machine: paths below a mount lie below `folder`, and the address to
+ * The arguments of a container as they are on this machine: paths below a mount lie in its folder, and the address to
  * listen on is a port of our own on 127.0.0.1, also where the network permissions name it.
  */
-export function localArgs(
-  args: readonly string[],
-  place: { readonly folder: string; readonly roots: readonly string[]; readonly port: number },
-): readonly string[] {
+export function localArgs(args: readonly string[], place: Place): readonly string[] {
+  const { folder, roots, cwd, port } = place;
   const listen = args.find((arg) => arg.startsWith("--listen="))?.slice("--listen=".length);
   return args.map((arg) => {
-    const folder = LIST_FLAG.test(arg) ? place.folder.replaceAll(",", ",,") : place.folder;
-    let local = arg;
-    if (listen !== undefined) local = replaceWord(local, listen, "(?=,|$)", `127.0.0.1:${place.port}`);
-    for (const root of place.roots) local = replaceWord(local, root, "(?=[/,]|$)", join(folder, root));
+    let local = listen === undefined ? arg : replaceWord(arg, listen, "(?=,|$)", `127.0.0.1:${port}`);
+    for (const root of roots) {
+      const path = join(folder, root);
+      const text = LIST_FLAG.test(arg) ? relative(cwd, path) || "." : path;
+      local = replaceWord(local, root, "(?=[/,]|$)", text);
+    }
     return local;
   });
 }

@@ -89,6 +89,7 @@ export function createLocalCluster(options: LocalClusterOptions): Cluster {
 
     async probe() {
       try {
+        await supervisor?.started;
         if (supervisor !== undefined) await options.deno();
         else if ((await leaseHolder(folders.supervisorLease)) === undefined)
           return {

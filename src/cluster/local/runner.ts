@@ -129,13 +129,14 @@ export function createRunner(options: RunnerOptions): Runner {
   /** Runs the engine until it ends (how it did), or until something else should run (undefined). */
   async function runOnce(desired: Desired): Promise<string | undefined> {
     const root = await realpath(folder.root);
+    const cwd = join(root, desired.mounts.roots[0] ?? "");
     const port = await freePort();
     await makePrivateFolder(options.cache);
     child = spawnChild({
       command: await options.deno(),
-      args: localArgs(desired.args, { folder: root, roots: desired.mounts.roots, port }),
+      args: localArgs(desired.args, { folder: root, roots: desired.mounts.roots, cwd, port }),
       env: { DENO_DIR: options.cache, DENO_NO_UPDATE_CHECK: "1" },
-      cwd: join(root, desired.mounts.roots[0] ?? ""),
+      cwd,
       logFile: folder.log,
     });
     for (const sidecar of desired.ignored)
