@@ -13,6 +13,7 @@ export function deployText(result: DeployResult): string {
   return [
     head,
     ...(result.workload === undefined ? [] : [workloadLine(result.workload)]),
+    ...(result.workload?.state === "failed" ? ["It is deployed, but it does not run."] : []),
     ...section("Dependencies:", result.dependencies.map(dependencyLine), 20),
     ...section(
       dry_run ? "Would do:" : "Did:",
