@@ -66,14 +66,28 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
     const { tool } = offered;
     const input = parseArguments(tool.name, offered.input, args);
     for (const name of tool.secretInput ?? []) redactor.add(args[name]);
-    const host = await getHost();
-    if ("callTool" in host)
-      return await host.callTool(tool.name, args, { signal: context.signal, onprogress: context.notify });
-    const answer = await tool.handle(input, toolContext(host, context, redactor));
+    const found = await getHost();
+    if ("callTool" in found) return await handOn(found, tool.name, args, context);
+    const answer = await tool.handle(input, toolContext(found, context, redactor));
     return {
       content: [{ type: "text", text: cut(redactor.text(answer.text), MAX_TEXT) }],
       structuredContent: redactor.json(tool.output.parse(answer.structured)),
     };
+  }
+
+  /** A remote host that cannot be reached may have moved: the next call looks for it anew. */
+  async function handOn(
+    remote: RemoteHost,
+    tool: string,
+    args: Arguments,
+    context: CallContext,
+  ): Promise<CallToolResult> {
+    try {
+      return await remote.callTool(tool, args, { signal: context.signal, onprogress: context.notify });
+    } catch (error) {
+      if (!context.signal.aborted) host = undefined;
+      throw error;
+    }
   }
 
   async function run(offered: OfferedTool, args: Arguments, context: CallContext): Promise<CallToolResult> {
@@ -93,7 +107,6 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
     } catch (thrown) {
       const gone = context.signal.aborted;
       const error = gone ? cancelled(name) : toTentacularError(thrown, name);
-      if (error.code === "unavailable") host = undefined;
       // Callers get no cause; the operator does.
       const cause = redactor.text(cut(inspect(error.cause, { depth: 4 }), 8_000));
       const fields = {

@@ -77,6 +77,21 @@ it("says what to do while the other server is away, and finds it again", async (
   expect((await client.call("echo")).isError).toBe(false);
 });
 
+it("looks for the other server anew when it has moved", async () => {
+  let current = await server();
+  const service = testService({
+    tools: fixtureTools,
+    host: () => Promise.resolve(createRemoteHost({ url: current.url, token, version: "0.0.0-test" })),
+  });
+  const client = await connect({ kind: "memory", service });
+  opened.push(client);
+  expect((await client.call("echo")).isError).toBe(false);
+  await current.close();
+  current = await server();
+  expect((await client.call("echo")).isError).toBe(true);
+  expect((await client.call("echo")).isError).toBe(false);
+});
+
 it("lists tools before any server is there", async () => {
   const client = await bridged("http://127.0.0.1:9/mcp", "2026");
   expect((await client.listTools()).length).toBe(fixtureTools.length);

@@ -240,6 +240,22 @@ it("tries again to make a host that could not be made", async () => {
   await client.close();
 });
 
+it("keeps its host when a service behind it is unavailable", async () => {
+  let made = 0;
+  const service = testService({
+    tools: fixtureTools,
+    host: () => {
+      made++;
+      return fixtureHost();
+    },
+  });
+  const client = await connect({ kind: "memory", service });
+  for (const how of ["unavailable", "unforeseen"]) await client.call("fail", { how });
+  await client.call("echo");
+  expect(made).toBe(1);
+  await client.close();
+});
+
 it("refuses two tools of one name", () => {
   expect(() => testService({ tools: [...fixtureTools, ...fixtureTools.slice(0, 1)] })).toThrow(
     "two tools are named echo",
