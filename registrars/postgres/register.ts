@@ -1,5 +1,6 @@
 import { Unavailable } from "../../src/errors.ts";
 import type { Call, Credentials, Registration } from "../../src/exoskeleton/registrar.ts";
+import { newPassword, scramVerifier } from "../../src/scram.ts";
 import type { Identity } from "../../src/tentacle/identity.ts";
 import { type Login, run, type Sql } from "./connection.ts";
 import type { PostgresContext } from "./context.ts";
@@ -10,7 +11,6 @@ import { closeGaps, readGaps } from "./hardening.ts";
 import { locked } from "./lock.ts";
 import { adminSchema, newLoginName, postgresNames, type PostgresNames } from "./names.ts";
 import { revertCreated } from "./remove.ts";
-import { newPassword, scramVerifier } from "./scram.ts";
 import { readState } from "./state.ts";
 import { createLogin } from "./statements.ts";
 
