@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -136,6 +138,34 @@ describe("the embedded services", () => {
     await until("Postgres runs again", () => embedded.services.postgres.state === "running");
     expect(processState(server)).toBe("dead");
     expect(embedded.env).toBe(before);
+    expect(await ask(embedded, (sql) => sql`SELECT 1 AS one`)).toEqual([{ one: 1 }]);
+  });
+
+  it("are recovered by the next host when one was killed with all its children running", async () => {
+    const options = {
+      stateDir,
+      cacheDir: join(folder, "cache"),
+      pathEnv: process.env.PATH ?? "",
+      fetch: false,
+    };
+    const script = `
+      import { startEmbedded } from ${JSON.stringify(new URL("../../src/embedded/index.ts", import.meta.url).href)};
+      import { silentLogger } from ${JSON.stringify(new URL("../../src/log.ts", import.meta.url).href)};
+      const { env } = await startEmbedded({ ...${JSON.stringify(options)}, log: silentLogger });
+      console.log(JSON.stringify(env));`;
+    const host = spawn(process.execPath, ["--input-type=module", "--eval", script], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let output = "";
+    for await (const chunk of host.stdout) {
+      output += String(chunk);
+      if (output.includes("\n")) break;
+    }
+    const exited = once(host, "exit");
+    host.kill("SIGKILL");
+    await exited;
+    const embedded = await start();
+    expect(embedded.env).toEqual(JSON.parse(output));
     expect(await ask(embedded, (sql) => sql`SELECT 1 AS one`)).toEqual([{ one: 1 }]);
   });
 

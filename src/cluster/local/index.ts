@@ -28,7 +28,7 @@ export interface LocalClusterOptions {
 }
 
 /** How long an undeploy waits for the supervising process, possibly another one, to end a workload. */
-const END_MS = 20_000;
+const END_MS = 40_000;
 
 /**
  * A cluster on this machine: the objects are files, and a small kubelet runs each Deployment's engine as a child process.

@@ -23,6 +23,8 @@ const POLL_READY_MS = 2_000;
 const QUIET_MS = 10_000;
 /** A node that computes without a pause keeps its engine from answering; longer than this is a hang. */
 const SILENT_MS = 60_000;
+/** As in the pods' terminationGracePeriodSeconds. */
+const POD_GRACE_MS = 30_000;
 /** An engine that lived this long ready is no crash loop any more. */
 const STABLE_MS = 30_000;
 const CRASH_LOOP = 3;
@@ -43,8 +45,8 @@ export interface RunnerOptions {
 export interface Runner {
   /** The objects may have changed: looks at them soon. */
   sync(): void;
-  /** Ends the process; resolves when it is gone. */
-  stop(): Promise<void>;
+  /** Ends the process; resolves when it is gone. It has `graceMs` for its runs under way, by default as long as a pod. */
+  stop(graceMs?: number): Promise<void>;
   /** Ends the process without waiting, as the last act of this process. */
   kill(): void;
 }
@@ -63,6 +65,7 @@ export function createRunner(options: RunnerOptions): Runner {
   const { enclave, name, folder, store, log } = options;
   const waker = createWaker();
   let stopped = false;
+  let graceMs = POD_GRACE_MS;
   let changed = false;
   let child: Child | undefined;
   let wanted: Desired | undefined;
@@ -152,7 +155,7 @@ export function createRunner(options: RunnerOptions): Runner {
     try {
       return await watch();
     } finally {
-      await child.stop();
+      await child.stop(graceMs);
       child = undefined;
     }
 
@@ -241,7 +244,10 @@ export function createRunner(options: RunnerOptions): Runner {
       changed = true;
       waker.wake();
     },
-    async stop() {
+    async stop(grace = graceMs) {
+      graceMs = Math.min(grace, graceMs);
+      // Asked again, with less patience.
+      if (stopped) void child?.stop(graceMs);
       stopped = true;
       waker.wake();
       await running;

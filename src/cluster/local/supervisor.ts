@@ -11,6 +11,8 @@ import { createWaker } from "./waker.ts";
 
 /** How often a change made by another process is looked for. */
 const WATCH_MS = 200;
+/** Runs under way when this process ends get no longer than this. */
+const CLOSE_GRACE_MS = 5_000;
 /** For a process that was killed between a change and its announcement. */
 const LOOK_ANYWAY_MS = 10_000;
 
@@ -34,9 +36,12 @@ export function createSupervisor(options: {
 }): Supervisor {
   const { folders, store, deno, log } = options;
   const runners = new Map<string, Runner>();
+  /** Those whose Deployment is gone, while their engine ends its last runs. */
+  const ending = new Map<string, Runner>();
   const waker = createWaker();
   const started = Promise.withResolvers<undefined>();
   let closed = false;
+  let looked = 0;
 
   async function loop(): Promise<void> {
     const lease = await waitForLease();
@@ -44,7 +49,6 @@ export function createSupervisor(options: {
     process.once("exit", killAll);
     try {
       await endOrphans(folders);
-      let looked = 0;
       let seen = "";
       while (!isClosed() && !lease.signal.aborted) {
         const change = await changeOf(folders.changed);
@@ -58,7 +62,9 @@ export function createSupervisor(options: {
         started.resolve(undefined);
         await waker.wait(WATCH_MS);
       }
-      await Promise.all([...runners.values()].map((runner) => runner.stop()));
+      await Promise.all(
+        [...runners.values(), ...ending.values()].map((runner) => runner.stop(CLOSE_GRACE_MS)),
+      );
     } finally {
       process.off("exit", killAll);
       await lease.release();
@@ -85,31 +91,42 @@ export function createSupervisor(options: {
         wanted.add(key);
         const runner = runners.get(key);
         if (runner !== undefined) runner.sync();
-        else {
+        else if (!ending.has(key)) {
           const folder = folders.workload(enclave, name);
           runners.set(key, createRunner({ enclave, name, folder, cache: folders.cache, store, deno, log }));
         }
       }
     }
-    const gone = [...runners].filter(([key]) => !wanted.has(key));
-    const leftovers = (await workloadsOf(folders)).filter(
-      ({ enclave, name }) => !wanted.has(`${enclave}/${name}`),
-    );
-    await Promise.all(
-      gone.map(async ([key, runner]) => {
-        await runner.stop();
-        runners.delete(key);
-      }),
-    );
-    for (const { enclave, name } of leftovers)
-      await rm(folders.workload(enclave, name).root, { recursive: true, force: true });
+    for (const [key, runner] of runners) if (!wanted.has(key)) end(key, runner);
+    for (const { enclave, name } of await workloadsOf(folders)) {
+      const key = `${enclave}/${name}`;
+      if (!wanted.has(key) && !ending.has(key)) await forget(enclave, name);
+    }
+  }
+
+  /** Does not hold up the others; one that is wanted again meanwhile is looked at again afterwards. */
+  function end(key: string, runner: Runner): void {
+    runners.delete(key);
+    ending.set(key, runner);
+    void runner
+      .stop()
+      .catch((error: unknown) => log.error({ err: error, workload: key }, "could not end a tentacle"))
+      .finally(() => {
+        ending.delete(key);
+        looked = 0;
+        waker.wake();
+      });
+  }
+
+  async function forget(enclave: string, name: string): Promise<void> {
+    await rm(folders.workload(enclave, name).root, { recursive: true, force: true });
   }
 
   function isClosed(): boolean {
     return closed;
   }
   function killAll(): void {
-    for (const runner of runners.values()) runner.kill();
+    for (const runner of [...runners.values(), ...ending.values()]) runner.kill();
   }
 
   const running = loop().catch((error: unknown) => {
