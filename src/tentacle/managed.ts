@@ -7,7 +7,7 @@ import { entryOf, type YamlNode } from "./yaml.ts";
 const PREFIX = "tentacular-";
 
 /** What deploying fills in, whatever the service: never the author's to write. */
-const FILLED_IN = [
+export const FILLED_IN = [
   ...["host", "port", "auth", "user", "username", "password", "database", "schema", "secret", "url", "uri"],
   ...["endpoint", "bucket", "prefix", "region", "subject", "subject_prefix", "inbox_prefix", "auth_method"],
   ...["access_key", "access_key_id", "secret_key", "secret_access_key", "creds", "credentials", "token"],

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { FILLED_IN } from "./managed.ts";
 
 /**
  * The shape of workflow.yaml, piece by piece: what the parser checks each piece against, and what editors get as JSON
@@ -172,7 +173,7 @@ export function workflowJsonSchema(): Record<string, unknown> {
   const dependencies = z.unknown().meta({
     description: "Everything outside that the nodes may reach.",
     type: ["object", "null"],
-    patternProperties: { "^tentacular-": inner(managedShape.nullable()) },
+    patternProperties: { "^tentacular-": managedSchema() },
     additionalProperties: inner(z.union([dynamicShape, moduleShape, hostShape])),
   });
   const whole = topShape.extend({
@@ -192,6 +193,12 @@ export function workflowJsonSchema(): Record<string, unknown> {
     ...z.toJSONSchema(whole, { io: "input" }),
     title: "Tentacular workflow.yaml",
   };
+}
+
+function managedSchema(): Record<string, unknown> {
+  const { properties, ...schema } = inner(managedShape);
+  const refused = Object.fromEntries(FILLED_IN.map((key) => [key, false]));
+  return { ...schema, type: ["object", "null"], properties: { ...refused, ...Object(properties) } };
 }
 
 function inner(shape: z.ZodType): Record<string, unknown> {
