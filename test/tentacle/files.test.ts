@@ -33,6 +33,7 @@ describe("the files of a tentacle", () => {
     "a\0.ts",
     "engine/x.ts",
     "deno.json",
+    "tentacle.json",
     "x.sh",
     "",
     "__proto__",

@@ -123,7 +123,13 @@ describe("the objects of a tentacle", () => {
       throw new Error("no code");
     const items = volume.configMap.items ?? [];
     const files = Object.fromEntries(items.map(({ key, path }) => [path, code.data[key]]));
-    expect(Object.keys(files)).toEqual(["deno.json", "lib.ts", "nodes/a_b.ts", "workflow.yaml"]);
+    expect(Object.keys(files)).toEqual([
+      "deno.json",
+      "lib.ts",
+      "nodes/a_b.ts",
+      "tentacle.json",
+      "workflow.yaml",
+    ]);
     expect(files["workflow.yaml"]).toContain("host: db.internal");
     expect(Object.keys(code.data)).toHaveLength(items.length);
     for (const key of Object.keys(code.data)) expect(key).toMatch(/^[-._a-zA-Z0-9]+$/);
