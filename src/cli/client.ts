@@ -46,11 +46,26 @@ export interface ServerConnection {
 const connectTimeoutMs = 15_000;
 const defaultSilenceMs = 600_000;
 
+type Sent = Parameters<StreamableHTTPClientTransport["send"]>;
+
+/** Tells when the stream that carries a call's answer ends; the client itself would go on waiting for the answer. */
+class WatchedTransport extends StreamableHTTPClientTransport {
+  onCallEnd: (() => void) | undefined;
+
+  override async send(...[message, options]: Sent): Promise<void> {
+    const isCall = "method" in message && message.method === "tools/call";
+    await super.send(message, {
+      ...options,
+      ...(isCall && { onRequestStreamEnd: () => this.onCallEnd?.() }),
+    });
+  }
+}
+
 /** Connects to the server, or says which one and why not. */
 export async function connectServer(options: ServerOptions): Promise<ServerConnection> {
   const target = await findServer(options);
   const network = watchNetwork(target);
-  const transport = new StreamableHTTPClientTransport(target.url, {
+  const transport = new WatchedTransport(target.url, {
     fetch: network.fetch,
     ...(target.token !== undefined && {
       requestInit: { headers: { authorization: `Bearer ${target.token}` } },
@@ -76,12 +91,15 @@ export async function connectServer(options: ServerOptions): Promise<ServerConne
     url: target.url.href,
     async call(tool, args, { signal, onProgress, silenceMs = defaultSilenceMs }) {
       network.forget();
+      const lost = new AbortController();
+      // Later: the answer itself may just have come, and is handed on within this turn.
+      transport.onCallEnd = () => setImmediate(() => lost.abort());
       let result;
       try {
         result = await client.callTool(
           { name: tool, arguments: args },
           {
-            signal,
+            signal: AbortSignal.any([signal, lost.signal]),
             timeout: silenceMs,
             resetTimeoutOnProgress: true,
             ...(onProgress !== undefined && {
@@ -92,7 +110,7 @@ export async function connectServer(options: ServerOptions): Promise<ServerConne
         );
       } catch (error) {
         signal.throwIfAborted();
-        throw network.failure()?.error("call") ?? callFailure(tool, target.url, error);
+        throw network.failure()?.error("call") ?? callFailure(tool, target.url, error, lost.signal.aborted);
       }
       if (result.isError === true) throw toolFailure(tool, result.structuredContent, result.content);
       return result.structuredContent;
@@ -148,13 +166,13 @@ function notTentacular(url: URL, cause: unknown): TentacularError {
   });
 }
 
-function callFailure(tool: string, url: URL, error: unknown): TentacularError {
+function callFailure(tool: string, url: URL, error: unknown, lost: boolean): TentacularError {
   if (error instanceof ProtocolError)
     return new Internal(`the server at ${url.href} refused the call of ${tool}: ${error.message}`, {
       hint: "The server and this tntc may be of different versions: compare `tntc --version` on both.",
       cause: error,
     });
-  const silent = error instanceof SdkError && error.code === SdkErrorCode.RequestTimeout;
+  const silent = !lost && error instanceof SdkError && error.code === SdkErrorCode.RequestTimeout;
   return new Unavailable(
     silent
       ? `the server at ${url.href} did not answer ${tool} in time`
