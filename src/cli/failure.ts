@@ -76,7 +76,7 @@ function unforeseen(error: unknown, attempted: string): TentacularError {
   const known = toTentacularError(error, attempted);
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return new TentacularError(known.code, known.message, {
-    hint: `This is a defect of tntc; please report it with what follows.\n${detail}`,
+    hint: `This is a defect of tntc; please report it with what follows.\n${detail.split("\n").slice(0, 4).join("\n")}`,
     cause: error,
   });
 }

@@ -55,6 +55,30 @@ export function createProgram(invoke: Invocation): Command {
 
   program.commandsGroup("Tentacles:");
   program
+    .command("validate")
+    .description("check a tentacle's folder without a server")
+    .argument("[dir]", "folder with workflow.yaml", ".")
+    .addHelpText("after", examples(["tntc validate", "this folder"], ["tntc validate -o json ledger", ""]))
+    .action((dir: string, _options: object, command: Command) =>
+      run(command, async (io) => (await import("./commands/validate.ts")).run({ dir }, io)),
+    );
+  program
+    .command("deploy")
+    .description("provision what a tentacle's contract asks for, and start it")
+    .argument("[dir]", "folder with workflow.yaml", ".")
+    .option("--dry-run", "print the plan and write nothing")
+    .option("--replace-secrets", "drop secrets that .secrets.yaml no longer has, instead of merging")
+    .addHelpText(
+      "after",
+      examples(
+        ["tntc deploy", "the tentacle in this folder"],
+        ["tntc deploy ledger --dry-run", "what would be created, changed and kept"],
+      ),
+    )
+    .action((dir: string, options: { dryRun?: boolean; replaceSecrets?: boolean }, command: Command) =>
+      run(command, async (io) => (await import("./commands/deploy.ts")).run({ dir, ...options }, io)),
+    );
+  program
     .command("status")
     .description("show how a tentacle is; without a name, all of them")
     .argument("[name]", "the tentacle")

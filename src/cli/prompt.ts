@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import { text } from "node:stream/consumers";
@@ -39,15 +38,17 @@ async function ask(question: string, hidden: boolean, signal: AbortSignal): Prom
   const prompt = createInterface({ input: process.stdin, output, terminal: true });
   // In raw mode Ctrl-C is a key: hand it on as the signal that everything else listens to.
   prompt.on("SIGINT", () => process.kill(process.pid, "SIGINT"));
-  const ended = once(prompt, "close", { signal }).then(() => {
-    throw new InvalidInput("no answer was given; nothing was done", { hint: "Type the answer, then Enter." });
-  });
   try {
     const answer = prompt.question(question, { signal });
     muted = hidden;
-    return await Promise.race([answer, ended]);
+    return await answer;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new InvalidInput("no answer was given; nothing was done", {
+      hint: "Type the answer, then Enter.",
+      cause: error,
+    });
   } finally {
-    ended.catch(() => {});
     prompt.close();
     if (hidden) writeError("\n");
   }

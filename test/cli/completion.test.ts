@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { chmod, writeFile } from "node:fs/promises";
+import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
@@ -32,6 +32,13 @@ describe("tntc complete", () => {
   it("knows the values of an option", async () => {
     expect(await completions(["status", "-o", ""])).toEqual(["text", "json", "yaml"]);
     expect(await completions(["mcp", "config", "--client", "cl"])).toEqual(["claude-desktop", "claude-code"]);
+  });
+
+  it("offers the folders here where a folder is meant", async () => {
+    const folder = await emptyFolder();
+    await mkdir(join(folder, "ledger"));
+    await writeFile(join(folder, "notes.txt"), "");
+    expect(await completions(["deploy", ""], folder)).toEqual(["ledger"]);
   });
 });
 
