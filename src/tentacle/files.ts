@@ -35,8 +35,10 @@ function checkPaths(paths: readonly string[]): readonly Issue[] {
     if ("problem" in checked) return [{ path, message: `${path} ${checked.problem}`, hint }];
     if (configMapKey(checked.path).length > 253)
       return [{ path, message: `${path} has too long a name`, hint }];
-    const twin = normal.get(checked.path);
-    normal.set(checked.path, written);
+    // Some file systems take no notice of case.
+    const key = checked.path.toLowerCase();
+    const twin = normal.get(key);
+    normal.set(key, written);
     return twin === undefined ? [] : [{ path, message: `${path} is the same file as ${twin}`, hint }];
   });
 }

@@ -3,7 +3,7 @@ import { posix } from "node:path";
 const EXTENSIONS = [".ts", ".js", ".mjs", ".json"] as const;
 
 /** Written by Tentacular itself beside the nodes. */
-const RESERVED = /^(?:workflow\.yaml|tentacle\.json|deno\.jsonc?|engine|secrets)(?:\/|$)/;
+const RESERVED = /^(?:workflow\.yaml|tentacle\.json|deno\.jsonc?|engine|secrets)(?:\/|$)/i;
 
 /** Is it a kind of file that a tentacle's code is made of? */
 export function isCodePath(path: string): boolean {
