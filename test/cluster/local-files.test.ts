@@ -158,6 +158,13 @@ describe("mounts", () => {
 describe("the command of an engine", () => {
   const folder = "/state/a,b/run/hello";
   const place = { folder, roots: ["/app", "/tmp"], cwd: `${folder}/app`, port: 4711 };
+  it("is not changed twice when the folder begins like another mount", () => {
+    const inTmp = { ...place, folder: "/tmp/x", cwd: "/tmp/x/app" };
+    expect(localArgs(["--config=/app/deno.json", "--allow-read=/app"], inTmp)).toEqual([
+      "--config=/tmp/x/app/deno.json",
+      "--allow-read=.",
+    ]);
+  });
   it.each([
     ["--allow-net=0.0.0.0:8080,10.0.0.0:8080,db:5432", "--allow-net=127.0.0.1:4711,10.0.0.0:8080,db:5432"],
     ["--listen=0.0.0.0:8080", "--listen=127.0.0.1:4711"],

@@ -113,7 +113,11 @@ describe("the engine of a tentacle on this machine", () => {
     await deploy(cluster);
     const environment = await readFile(`/proc/${(await engine()).pid}/environ`, "utf8");
     const names = environment.split("\0").map((entry) => entry.split("=", 1)[0]);
-    expect(names.filter((name) => name !== "").sort()).toEqual(["DENO_DIR", "DENO_NO_UPDATE_CHECK"]);
+    expect(names.filter((name) => name !== "").sort()).toEqual([
+      "DENO_DIR",
+      "DENO_NO_UPDATE_CHECK",
+      "NO_COLOR",
+    ]);
   });
 
   it("ends with its cluster, and its secrets are gone with its Deployment", async () => {

@@ -20,19 +20,23 @@ export interface Place {
 export function localArgs(args: readonly string[], place: Place): readonly string[] {
   const { folder, roots, cwd, port } = place;
   const listen = args.find((arg) => arg.startsWith("--listen="))?.slice("--listen=".length);
-  return args.map((arg) => {
-    let local = listen === undefined ? arg : replaceWord(arg, listen, "(?=,|$)", `127.0.0.1:${port}`);
-    for (const root of roots) {
-      const path = join(folder, root);
-      const text = LIST_FLAG.test(arg) ? relative(cwd, path) || "." : path;
-      local = replaceWord(local, root, "(?=[/,]|$)", text);
-    }
-    return local;
-  });
+  // In one pass: a path that was put in may itself begin like another mount.
+  const words = [
+    ...(listen === undefined ? [] : [`${escaped(listen)}(?=,|$)`]),
+    ...roots.map((root) => `${escaped(root)}(?=[/,]|$)`),
+  ];
+  if (words.length === 0) return args;
+  const pattern = new RegExp(`(^|[=,])(${words.join("|")})`, "g");
+  return args.map((arg) =>
+    arg.replaceAll(pattern, (_, before: string, word: string) => {
+      if (word === listen) return `${before}127.0.0.1:${port}`;
+      const path = join(folder, word);
+      return before + (LIST_FLAG.test(arg) ? relative(cwd, path) || "." : path);
+    }),
+  );
 }
 
-/** Replaces `word` where it begins a value, not inside another address or path. */
-function replaceWord(arg: string, word: string, end: string, by: string): string {
-  const escaped = word.replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&");
-  return arg.replaceAll(new RegExp(`(^|[=,])${escaped}${end}`, "g"), (_, before: string) => before + by);
+/** Matches itself only, and only where a value begins: not inside another address or path. */
+function escaped(word: string): string {
+  return word.replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 }

@@ -112,7 +112,10 @@ export function createRunner(options: RunnerOptions): Runner {
     restarts++;
     failures++;
     const times = failures === 1 ? "" : ` ${failures} times`;
-    const lines = (await tailLog(folder.log, 5)).map((line) => line.slice(0, 500));
+    const lines = (await tailLog(folder.log, 10))
+      .filter((line) => !line.includes('"source":"tentacular"'))
+      .slice(-5)
+      .map((line) => line.slice(0, 500));
     reason = `the engine ended${times} (${how}); its last lines: ${lines.join(" | ") || "none"}`;
     await noteInLog(folder.log, "warn", `the engine ended (${how}); it is started again`);
     await tell(failures < CRASH_LOOP ? "starting" : "failed");
@@ -138,7 +141,7 @@ export function createRunner(options: RunnerOptions): Runner {
     child = spawnChild({
       command: await options.deno(),
       args: localArgs(desired.args, { folder: root, roots: desired.mounts.roots, cwd, port }),
-      env: { DENO_DIR: options.cache, DENO_NO_UPDATE_CHECK: "1" },
+      env: { DENO_DIR: options.cache, DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" },
       cwd,
       logFile: folder.log,
     });
