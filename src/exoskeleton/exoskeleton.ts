@@ -1,0 +1,154 @@
+import { closest } from "fastest-levenshtein";
+import type { ServiceConfig } from "../config.ts";
+import { InvalidInput, NotEnabled } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import type { ServiceFlag } from "../pipeline/operations.ts";
+import { guardRegistrar, unavailable } from "./guard.ts";
+import type { Probe, Registrar, RegistrarDefinition } from "./registrar.ts";
+
+/** One backing service of this installation. */
+export interface Service {
+  readonly definition: RegistrarDefinition;
+  readonly enabled: boolean;
+  /** The guarded registrar, made at first use; throws NotEnabled where the service is not configured. */
+  registrar(): Promise<Registrar>;
+  /** Is it usable now? Never throws. */
+  probe(signal: AbortSignal): Promise<Probe>;
+  close(): Promise<void>;
+}
+
+/** The backing services of this installation, each optional and independent of the others. */
+export interface Exoskeleton {
+  readonly services: readonly Service[];
+  /** The service an author means by `tentacular-x`; InvalidInput names the known ones, NotEnabled the service. */
+  require(dependency: string): Service;
+  /** Throws `Unavailable` with the reason when the service cannot be used now. */
+  requireAvailable(service: Service, signal: AbortSignal): Promise<void>;
+  flags(signal: AbortSignal): Promise<Readonly<Record<string, ServiceFlag>>>;
+  close(): Promise<void>;
+}
+
+export interface ExoskeletonOptions {
+  readonly definitions: readonly RegistrarDefinition[];
+  /** By service name. */
+  readonly config: Readonly<Record<string, ServiceConfig>>;
+  readonly installation: string;
+  readonly log: Logger;
+  /** Why a service that could have been there is not, by service name: what `tntc up` could not start. */
+  readonly absent?: Readonly<Record<string, string>>;
+}
+
+/** Puts the configured services together; connects to none of them yet. */
+export function createExoskeleton(options: ExoskeletonOptions): Exoskeleton {
+  const services = options.definitions.map((definition) => createService(definition, options));
+
+  function require(dependency: string): Service {
+    const service = services.find(({ definition }) => definition.dependency === dependency);
+    if (service === undefined) {
+      const known = services.map(({ definition }) => definition.dependency);
+      throw new InvalidInput(`${dependency} is no managed dependency`, {
+        path: `contract.dependencies.${dependency}`,
+        hint: `Did you mean ${closest(dependency, known)}? Known: ${known.join(", ")}.`,
+      });
+    }
+    if (!service.enabled) throw notEnabled(service.definition, options);
+    return service;
+  }
+
+  async function flagOf(service: Service, signal: AbortSignal): Promise<ServiceFlag> {
+    const { definition, enabled } = service;
+    const base = {
+      enabled,
+      dependency: definition.dependency,
+      summary: definition.summary,
+      fields: definition.fields.map(({ name }) => name),
+    };
+    if (!enabled)
+      return { ...base, available: false, reason: `not enabled: ${offHint(definition, options)}` };
+    const { available, reason, remedy, version } = await service.probe(signal);
+    const why = [reason, remedy].filter((text) => text !== undefined).join("; ");
+    return {
+      ...base,
+      available,
+      ...(!available && { reason: why }),
+      ...(version !== undefined && { version }),
+    };
+  }
+
+  return {
+    services,
+    require,
+    async requireAvailable(service, signal) {
+      const { available, reason, remedy } = await service.probe(signal);
+      if (!available) throw unavailable(service.definition, reason ?? "no reason given", remedy);
+    },
+    async flags(signal) {
+      const flags = await Promise.all(
+        services.map(async (service) => [service.definition.service, await flagOf(service, signal)] as const),
+      );
+      return Object.fromEntries(flags);
+    },
+    async close() {
+      await Promise.all(services.map((service) => service.close()));
+    },
+  };
+}
+
+function createService(definition: RegistrarDefinition, options: ExoskeletonOptions): Service {
+  const { config, installation, log } = options;
+  const settings = config[definition.service];
+  let made: Promise<Registrar> | undefined;
+
+  async function make(): Promise<Registrar> {
+    if (settings?.enabled !== true) throw notEnabled(definition, options);
+    const registrar = await definition.create(settings.settings, { log, installation });
+    return guardRegistrar(definition, registrar, log);
+  }
+
+  async function registrar(): Promise<Registrar> {
+    made ??= make();
+    try {
+      return await made;
+    } catch (error) {
+      made = undefined; // the next call tries again: recovery needs no restart
+      throw error;
+    }
+  }
+
+  return {
+    definition,
+    enabled: settings?.enabled === true,
+    registrar,
+    async probe(signal) {
+      try {
+        return await (await registrar()).probe(signal);
+      } catch (error) {
+        log.warn({ service: definition.service, err: error }, "registrar could not be made");
+        return {
+          available: false,
+          reason: "its client could not be set up; the server's log has the cause",
+          latencyMs: 0,
+        };
+      }
+    },
+    async close() {
+      const registrar = await made?.catch(() => undefined);
+      await registrar?.close();
+    },
+  };
+}
+
+function notEnabled(definition: RegistrarDefinition, options: ExoskeletonOptions): NotEnabled {
+  return new NotEnabled(`exoskeleton: ${definition.service} not enabled`, {
+    service: definition.service,
+    path: `contract.dependencies.${definition.dependency}`,
+    hint: `Remove ${definition.dependency} from the contract, or ask the operator: ${offHint(definition, options)}`,
+  });
+}
+
+function offHint({ service, settings }: RegistrarDefinition, { absent }: ExoskeletonOptions): string {
+  const required = Object.values(settings)
+    .filter((setting) => setting.required)
+    .map(({ env }) => env);
+  return absent?.[service] ?? `set ${required.join(", ")} on the server.`;
+}

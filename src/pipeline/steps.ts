@@ -1,0 +1,105 @@
+import type { OperationCall, StepTiming } from "./operations.ts";
+
+/** What a step may use besides the state so far. */
+export interface StepCall {
+  readonly signal: AbortSignal;
+  /** Says what the step is at, for a person or an agent who waits. */
+  progress(message: string): void;
+  /** Runs at the end of the operation, however it ends; the last one deferred runs first. */
+  defer(cleanup: () => Promise<void>): void;
+}
+
+/** A named step: takes the state so far, returns what it adds; `undo` takes back what `run` did. */
+export interface Step<State, Added> {
+  readonly name: string;
+  run(state: State, call: StepCall): Promise<Added>;
+  /** Given the state before the step, as the step itself may have failed half way: it finds out what there is to undo. */
+  undo?(state: State): Promise<void>;
+}
+
+/** Told of each step's edges; a test kills the process there. */
+export type StepObserver = (edge: "before" | "after", step: string) => void | Promise<void>;
+
+/** A list of steps, run in order by one loop; a failure undoes the begun ones backwards. */
+export interface Steps<In, Out> {
+  readonly names: readonly string[];
+  /** The same list with one more step at its end. */
+  step<Added extends object>(step: Step<Out, Added>): Steps<In, Out & Added>;
+  run(
+    input: In,
+    call: OperationCall,
+    options: RunOptions,
+  ): Promise<{ state: Out; timings: readonly StepTiming[] }>;
+}
+
+export interface RunOptions {
+  readonly observer?: StepObserver | undefined;
+  /** Told of an undo that failed: the journal keeps what it left. */
+  readonly onUndoFailed: (step: string, error: unknown) => void;
+}
+
+interface Execution {
+  readonly step: <T>(
+    name: string,
+    work: (call: StepCall) => Promise<T>,
+    undo: () => Promise<void>,
+  ) => Promise<T>;
+}
+
+/** An empty list of steps. */
+export function steps<In extends object>(): Steps<In, In> {
+  return build<In, In>([], async (input) => input);
+}
+
+function build<In, Out>(
+  names: readonly string[],
+  execute: (input: In, execution: Execution) => Promise<Out>,
+): Steps<In, Out> {
+  return {
+    names,
+    step: (step) =>
+      build([...names, step.name], async (input: In, execution) => {
+        const state = await execute(input, execution);
+        const added = await execution.step(
+          step.name,
+          (call) => step.run(state, call),
+          async () => step.undo?.(state),
+        );
+        return { ...state, ...added };
+      }),
+    async run(input, call, { observer, onUndoFailed }) {
+      const timings: StepTiming[] = [];
+      const undos: { readonly name: string; readonly undo: () => Promise<void> }[] = [];
+      const cleanups: (() => Promise<void>)[] = [];
+
+      const execution: Execution = {
+        async step(name, work, undo) {
+          call.signal.throwIfAborted();
+          const event = { step: name, index: timings.length, total: names.length };
+          call.progress?.(event);
+          await observer?.("before", name);
+          const started = performance.now();
+          undos.unshift({ name, undo });
+          const result = await work({
+            signal: call.signal,
+            progress: (message) => call.progress?.({ ...event, message }),
+            defer: (cleanup) => cleanups.unshift(cleanup),
+          });
+          timings.push({ step: name, ms: Math.round((performance.now() - started) * 10) / 10 });
+          await observer?.("after", name);
+          return result;
+        },
+      };
+
+      try {
+        return { state: await execute(input, execution), timings };
+      } catch (error) {
+        for (const { name, undo } of undos)
+          await undo().catch((failure: unknown) => onUndoFailed(name, failure));
+        throw error;
+      } finally {
+        for (const cleanup of cleanups) await cleanup();
+      }
+    },
+  };
+}
