@@ -7,6 +7,8 @@ export interface StepCall {
   progress(message: string): void;
   /** Runs at the end of the operation, however it ends; the last one deferred runs first. */
   defer(cleanup: () => Promise<void>): void;
+  /** From here on nothing is undone: what the steps so far did stands, whatever the later ones do. */
+  commit(): void;
 }
 
 /** A named step: takes the state so far, returns what it adds; `undo` takes back what `run` did. */
@@ -84,6 +86,7 @@ function build<In, Out>(
             signal: call.signal,
             progress: (message) => call.progress?.({ ...event, message }),
             defer: (cleanup) => cleanups.unshift(cleanup),
+            commit: () => undos.splice(0),
           });
           timings.push({ step: name, ms: Math.round((performance.now() - started) * 10) / 10 });
           await observer?.("after", name);

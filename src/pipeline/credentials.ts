@@ -1,0 +1,99 @@
+import { z } from "zod";
+import type { Cluster } from "../cluster/cluster.ts";
+import type { Credentials, RegistrarDefinition } from "../exoskeleton/registrar.ts";
+import type { Identity } from "../tentacle/identity.ts";
+import type { FilledDependency } from "../tentacle/tentacle.ts";
+
+const credentialsSchema = z.record(z.string(), z.union([z.string(), z.number()]));
+
+/** Credentials by dependency name. */
+export type CredentialSet = Readonly<Record<string, Credentials>>;
+
+/** Name of the Secret that holds the credentials of the managed dependencies. */
+export function exoskeletonSecretName(identity: Identity): string {
+  return `${identity.name}-exoskeleton`;
+}
+
+/** Name of the Secret that holds the author's own secrets. */
+export function authorSecretName(identity: Identity): string {
+  return `${identity.name}-secrets`;
+}
+
+/** The credentials in the tentacle's Secret; one damaged by hand counts as not there, so that a deploy repairs it. */
+export async function readCredentials(
+  cluster: Cluster,
+  identity: Identity,
+  signal: AbortSignal,
+): Promise<CredentialSet> {
+  const secret = await cluster.readSecret(identity.enclave, exoskeletonSecretName(identity), signal);
+  const set: Record<string, Credentials> = {};
+  for (const [dependency, value] of Object.entries(secret?.data ?? {})) {
+    const credentials = parseCredentials(Buffer.from(value, "base64").toString("utf8"));
+    if (credentials !== undefined) set[dependency] = credentials;
+  }
+  return set;
+}
+
+/** The author's secrets in the tentacle's Secret: a text (JSON object or plain) by service. */
+export async function readAuthorSecrets(
+  cluster: Cluster,
+  identity: Identity,
+  signal: AbortSignal,
+): Promise<Readonly<Record<string, string>>> {
+  const secret = await cluster.readSecret(identity.enclave, authorSecretName(identity), signal);
+  return Object.fromEntries(
+    Object.entries(secret?.data ?? {}).map(([service, value]) => [
+      service,
+      Buffer.from(value, "base64").toString("utf8"),
+    ]),
+  );
+}
+
+/** The non-secret half of a dependency's credentials, as the enriched contract shows it: host and port first. */
+export function fillDependency(definition: RegistrarDefinition, credentials: Credentials): FilledDependency {
+  const open = definition.fields.filter(({ secret }) => !secret).map(({ name }) => name);
+  const ordered = [...open.filter(isAddress), ...open.filter((name) => !isAddress(name))];
+  const fields: Record<string, string | number> = {};
+  for (const name of ordered) {
+    const value = credentials[name];
+    if (value !== undefined) fields[name] = value;
+  }
+  const { auth, dependency, protocol } = definition;
+  return {
+    protocol,
+    fields,
+    ...(auth !== undefined && { auth: { type: auth.type, secret: `${dependency}.${auth.secretField}` } }),
+  };
+}
+
+/** Stands in for credentials that do not exist yet, where only the shape of the objects is asked. */
+export function placeholderCredentials(definition: RegistrarDefinition): Credentials {
+  const credentials: Record<string, string | number> = {};
+  for (const { name } of definition.fields)
+    credentials[name] =
+      name === "port" ? 1 : name === "host" ? "to-be-provisioned.invalid" : "to be provisioned";
+  return credentials;
+}
+
+/** The values among some credentials that must never be shown: the secret fields, and whatever holds one (a URI). */
+export function secretValues(definition: RegistrarDefinition, credentials: Credentials): readonly string[] {
+  const secrets = definition.fields
+    .filter(({ secret }) => secret)
+    .map(({ name }) => String(credentials[name] ?? ""))
+    .filter((value) => value !== "");
+  return Object.values(credentials)
+    .map(String)
+    .filter((value) => secrets.some((secret) => value.includes(secret)));
+}
+
+function isAddress(name: string): boolean {
+  return name === "host" || name === "port";
+}
+
+function parseCredentials(text: string): Credentials | undefined {
+  try {
+    return credentialsSchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,21 @@
+import type { Cluster } from "../cluster/cluster.ts";
+import type { Exoskeleton } from "../exoskeleton/exoskeleton.ts";
+import type { Logger } from "../log.ts";
+import type { StepObserver } from "./steps.ts";
+
+/** What the operations work with. */
+export interface PipelineDependencies {
+  readonly cluster: Cluster;
+  readonly exoskeleton: Exoskeleton;
+  /** Enclave of a call that names none. */
+  readonly defaultEnclave: string;
+  readonly cleanupOnUndeploy: boolean;
+  /** Source of the engine bundle. */
+  readonly engine: () => Promise<string>;
+  /** Container image with Deno; the manifests' default when absent. */
+  readonly image?: string | undefined;
+  readonly log: Logger;
+  /** Told every secret value before it can reach a result, a log line or an error. */
+  readonly onSecret: (value: string) => void;
+  readonly observer?: StepObserver | undefined;
+}

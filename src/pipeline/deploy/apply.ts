@@ -1,0 +1,47 @@
+import type { AppliedObject } from "../../cluster/cluster.ts";
+import type { ClusterObject, ObjectKey } from "../../cluster/objects.ts";
+import type { Identity } from "../../tentacle/identity.ts";
+import type { PipelineDependencies } from "../dependencies.ts";
+import type { StepCall } from "../steps.ts";
+
+/** What applying changed, filled in while it runs so that a failure half way can be undone. */
+export interface AppliedSoFar {
+  readonly outcomes: AppliedObject[];
+  /** As they were before this attempt changed them. */
+  readonly before: ClusterObject[];
+}
+
+/** Applies some objects one after another and remembers what each was before. */
+export async function applyObjects(
+  deps: PipelineDependencies,
+  identity: Identity,
+  objects: readonly ClusterObject[],
+  applied: AppliedSoFar,
+  { signal }: StepCall,
+): Promise<void> {
+  applied.before.push(...(await deps.cluster.read(identity, objects.map(keyOf), signal)));
+  for (const object of objects)
+    applied.outcomes.push(...(await deps.cluster.apply(identity, [object], signal)));
+}
+
+/** Removes what this attempt created and restores what it changed. */
+export async function undoApply(
+  deps: PipelineDependencies,
+  identity: Identity,
+  { outcomes, before }: AppliedSoFar,
+): Promise<void> {
+  const signal = AbortSignal.timeout(60_000);
+  const created = outcomes.filter(({ outcome }) => outcome === "created");
+  const updated = new Set(outcomes.filter(({ outcome }) => outcome === "updated").map(nameOf));
+  await deps.cluster.remove(identity, created.reverse(), signal);
+  const restore = before.filter((object) => updated.has(nameOf(keyOf(object))));
+  await deps.cluster.apply(identity, restore.reverse(), signal);
+}
+
+function keyOf({ kind, metadata }: ClusterObject): ObjectKey {
+  return { kind, name: metadata.name };
+}
+
+function nameOf({ kind, name }: ObjectKey): string {
+  return `${kind} ${name}`;
+}

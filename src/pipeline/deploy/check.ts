@@ -1,0 +1,77 @@
+import { InvalidInput, type Issue } from "../../errors.ts";
+import type { Service } from "../../exoskeleton/exoskeleton.ts";
+import { checkSecrets, mergeSecrets } from "../../tentacle/author-secrets.ts";
+import { checkFiles } from "../../tentacle/files.ts";
+import { createIdentity, type Identity } from "../../tentacle/identity.ts";
+import { checkManaged, parseWorkflow } from "../../tentacle/parse.ts";
+import type { Tentacle } from "../../tentacle/tentacle.ts";
+import { readAuthorSecrets } from "../credentials.ts";
+import type { PipelineDependencies } from "../dependencies.ts";
+import type { DeployRequest } from "../operations.ts";
+import type { StepCall } from "../steps.ts";
+
+/** What the author's input means, checked by itself. */
+export interface Validated {
+  readonly tentacle: Tentacle;
+  readonly identity: Identity;
+  readonly warnings: readonly string[];
+}
+
+/** What the installation says to it: nothing was written yet, and nothing of it can be refused later. */
+export interface Checked {
+  /** The services of the managed dependencies, in the contract's order. */
+  readonly services: readonly Service[];
+  /** The author's secrets as they will be: a text by service. */
+  readonly secrets: Readonly<Record<string, string>>;
+}
+
+/** Refuses, all at once, everything that is wrong with workflow.yaml and the files beside it. */
+export function validate(deps: PipelineDependencies, request: DeployRequest): Validated {
+  const { tentacle, warnings } = parseWorkflow(request.workflow);
+  const known = deps.exoskeleton.services.map(({ definition }) => definition);
+  refuse([...checkManaged(tentacle, known), ...checkFiles(tentacle, request.files)]);
+  const enclave = request.enclave ?? tentacle.enclave ?? deps.defaultEnclave;
+  const elsewhere = tentacle.enclave !== undefined && tentacle.enclave !== enclave;
+  return {
+    tentacle,
+    identity: createIdentity(enclave, tentacle.name),
+    warnings: [
+      ...warnings.map(
+        ({ path, line, message }) => `${line === undefined ? path : `${path} (line ${line})`}: ${message}`,
+      ),
+      ...(elsewhere
+        ? [`deployment: names enclave ${tentacle.enclave}; deployed to ${enclave} as the call asked`]
+        : []),
+    ],
+  };
+}
+
+/** Refuses what this installation cannot do now: the enclave, services that are off or down, missing secrets. */
+export async function check(
+  deps: PipelineDependencies,
+  request: DeployRequest,
+  { tentacle, identity }: Validated,
+  { signal }: StepCall,
+): Promise<Checked & { readonly secretWarnings: readonly string[] }> {
+  const managed = Object.values(tentacle.contract.dependencies).filter(({ kind }) => kind === "managed");
+  const services = managed.map(({ name }) => deps.exoskeleton.require(name));
+  await deps.cluster.requireEnclave(identity.enclave, signal);
+  await Promise.all(services.map((service) => deps.exoskeleton.requireAvailable(service, signal)));
+
+  const existing = await readAuthorSecrets(deps.cluster, identity, signal);
+  const secrets = mergeSecrets(existing, request.secrets ?? {}, { replace: request.replaceSecrets === true });
+  const { missing, unused } = checkSecrets(tentacle, secrets);
+  refuse(missing);
+  return { services, secrets, secretWarnings: unused.map(({ path, message }) => `${path}: ${message}`) };
+}
+
+function refuse(issues: readonly Issue[]): void {
+  const first = issues[0];
+  if (first === undefined) return;
+  const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : "";
+  throw new InvalidInput(`${first.path}: ${first.message}${more}`, {
+    hint: first.hint,
+    path: first.path,
+    issues,
+  });
+}

@@ -1,0 +1,153 @@
+import type { AppliedObject } from "../../cluster/cluster.ts";
+import type { ClusterObject, ObjectKey } from "../../cluster/objects.ts";
+import type { Service } from "../../exoskeleton/exoskeleton.ts";
+import type { Inspection } from "../../exoskeleton/registrar.ts";
+import { enrichWorkflow } from "../../tentacle/enrich.ts";
+import { buildManifests } from "../../tentacle/manifests.ts";
+import type { FilledDependency } from "../../tentacle/tentacle.ts";
+import {
+  type CredentialSet,
+  fillDependency,
+  placeholderCredentials,
+  readCredentials,
+} from "../credentials.ts";
+import type { PipelineDependencies } from "../dependencies.ts";
+import type { DeployRequest, PlannedAction } from "../operations.ts";
+import { readRecord, recordName, type ReleaseRecord } from "../record.ts";
+import type { StepCall } from "../steps.ts";
+import type { Checked, Validated } from "./check.ts";
+
+/** What is there, and what a deploy would make of it. */
+export interface Plan {
+  readonly record: ReleaseRecord | undefined;
+  /** Credentials in the tentacle's Secret now. */
+  readonly previous: CredentialSet;
+  /** By dependency. */
+  readonly inspections: Readonly<Record<string, Inspection>>;
+  /** Managed dependencies that the record has as active and the contract no longer names. */
+  readonly dropped: readonly string[];
+  /** Objects of this tentacle that the new version no longer has. */
+  readonly prune: readonly ObjectKey[];
+  readonly actions: readonly PlannedAction[];
+  /** Nothing differs: no write is needed, not even the journal's. */
+  readonly unchanged: boolean;
+}
+
+/** Everything applied to the cluster for some credentials, and the workflow that they fill in. */
+export interface Rendered {
+  readonly workflow: string;
+  readonly objects: readonly ClusterObject[];
+}
+
+type Known = Validated & Checked & { readonly request: DeployRequest };
+
+/** Reads the state of cluster and services and compares it with what the author wants; writes nothing. */
+export async function plan(deps: PipelineDependencies, state: Known, { signal }: StepCall): Promise<Plan> {
+  const { identity, services } = state;
+  const [record, previous, owned] = await Promise.all([
+    readRecord(deps.cluster, identity, signal),
+    readCredentials(deps.cluster, identity, signal),
+    deps.cluster.owned(identity, signal),
+  ]);
+  const inspections = Object.fromEntries(
+    await Promise.all(
+      services.map(async (service) => {
+        const { dependency } = service.definition;
+        const registrar = await service.registrar();
+        return [dependency, await registrar.inspect(identity, previous[dependency], { signal })] as const;
+      }),
+    ),
+  );
+
+  const { objects } = await render(deps, state, expectedCredentials({ services, previous }));
+  const outcomes = await deps.cluster.dryRun(identity, objects, signal);
+  const wanted = new Set([...objects.map(objectName), `ConfigMap ${recordName(identity)}`]);
+  const prune = owned.filter((key) => !wanted.has(objectName({ kind: key.kind, metadata: key })));
+  const contract = new Set<string>(services.map(({ definition }) => definition.dependency));
+  const dropped = Object.entries(record?.dependencies ?? {})
+    .filter(([dependency, { state: now }]) => now === "active" && !contract.has(dependency))
+    .map(([dependency]) => dependency);
+
+  const actions: PlannedAction[] = [
+    ...services.map((service) => dependencyAction(service, state, inspections)),
+    ...dropped.map(
+      (dependency) => ({ action: "retain", object: `${dependency} (no longer in the contract)` }) as const,
+    ),
+    ...outcomes.map(objectAction),
+    ...prune.map(({ kind, name }) => ({ action: "delete", object: `${kind} ${name}` }) as const),
+  ];
+  const settled = record?.state === "deployed" && record.operation === undefined;
+  return {
+    record,
+    previous,
+    inspections,
+    dropped,
+    prune,
+    actions,
+    unchanged: settled && actions.every(({ action }) => action === "unchanged"),
+  };
+}
+
+/** The credentials in the Secret, and placeholders for those that a deploy has yet to make. */
+export function expectedCredentials({
+  services,
+  previous,
+}: Pick<Known, "services"> & Pick<Plan, "previous">): CredentialSet {
+  return Object.fromEntries(
+    services.map(({ definition }) => [
+      definition.dependency,
+      previous[definition.dependency] ?? placeholderCredentials(definition),
+    ]),
+  );
+}
+
+/** The objects of the tentacle for these credentials. */
+export async function render(
+  deps: PipelineDependencies,
+  state: Known,
+  credentials: CredentialSet,
+): Promise<Rendered> {
+  const { identity, tentacle, services, secrets, request } = state;
+  const filled: Record<string, FilledDependency> = {};
+  for (const { definition } of services)
+    filled[definition.dependency] = fillDependency(definition, credentials[definition.dependency] ?? {});
+  const workflow = enrichWorkflow(request.workflow, filled);
+  const objects = buildManifests({
+    identity,
+    tentacle,
+    workflow,
+    files: request.files,
+    engine: { source: await deps.engine() },
+    credentials,
+    secrets,
+    filled,
+    image: deps.image,
+  });
+  return { workflow, objects };
+}
+
+function dependencyAction(
+  { definition }: Service,
+  { identity }: Known,
+  inspections: Readonly<Record<string, Inspection>>,
+): PlannedAction {
+  const inspection = inspections[definition.dependency];
+  const object = `${definition.service} ${identity.key}`;
+  if (inspection?.exists !== true) return { action: "create", object };
+  return { action: inspection.drift.length > 0 ? "update" : "unchanged", object };
+}
+
+function objectAction({ kind, name, outcome }: AppliedObject): PlannedAction {
+  const actions = { created: "create", updated: "update", unchanged: "unchanged" } as const;
+  return { action: actions[outcome], object: `${kind} ${name}` };
+}
+
+function objectName({
+  kind,
+  metadata,
+}: {
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
+}): string {
+  return `${kind} ${metadata.name}`;
+}

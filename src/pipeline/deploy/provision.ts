@@ -1,0 +1,152 @@
+import { randomUUID } from "node:crypto";
+import type { Registration } from "../../exoskeleton/registrar.ts";
+import { type CredentialSet, secretValues } from "../credentials.ts";
+import type { PipelineDependencies } from "../dependencies.ts";
+import type { DependencyReport } from "../operations.ts";
+import { recordName, type ReleaseRecord, writeRecord } from "../record.ts";
+import type { StepCall } from "../steps.ts";
+import type { Checked, Validated } from "./check.ts";
+import type { Plan } from "./plan.ts";
+
+/** What of the services this deploy has made, filled in while it runs so that a failure half way can be undone. */
+export interface Provisioned {
+  readonly credentials: CredentialSet;
+  readonly reports: readonly DependencyReport[];
+}
+
+type Known = Validated & Checked & Plan & { readonly registered: Map<string, Registration> };
+
+/**
+ * Records, before the first side effect, that a deploy is under way and of which dependencies nothing existed. A
+ * process that dies from here on leaves this behind; the next deploy of the tentacle finishes or undoes it.
+ */
+export async function openJournal(
+  deps: PipelineDependencies,
+  state: Known,
+  { signal }: StepCall,
+): Promise<void> {
+  if (state.unchanged) return;
+  const { identity, tentacle, record, inspections } = state;
+  const absentNow = Object.entries(inspections)
+    .filter(([, { exists }]) => !exists)
+    .map(([dependency]) => dependency);
+  const base: ReleaseRecord = record ?? {
+    format: 1,
+    version: tentacle.version,
+    revision: 0,
+    state: "undeployed",
+    deployedAt: new Date().toISOString(),
+    stages: [],
+    dependencies: {},
+  };
+  const absent = [...new Set([...(record?.operation?.absent ?? []), ...absentNow])];
+  const operation = { kind: "deploy", id: randomUUID(), since: new Date().toISOString(), absent };
+  await writeRecord(deps.cluster, identity, { ...base, operation }, signal);
+}
+
+/** Puts the record back as it was; with none before, there is none again. */
+export async function closeJournalUndone(deps: PipelineDependencies, state: Known): Promise<void> {
+  if (state.unchanged) return;
+  const { record, identity } = state;
+  const signal = AbortSignal.timeout(30_000);
+  if (record === undefined)
+    await deps.cluster.remove(identity, [{ kind: "ConfigMap", name: recordName(identity) }], signal);
+  else await writeRecord(deps.cluster, identity, record, signal);
+}
+
+/** Provisions all services side by side. When one fails the others still end first, so that the undo sees all of them. */
+export async function register(
+  deps: PipelineDependencies,
+  state: Known,
+  call: StepCall,
+): Promise<Provisioned> {
+  const { identity, services, previous, registered } = state;
+  const outcomes = await Promise.allSettled(
+    services.map(async ({ definition, registrar }) => {
+      const { dependency } = definition;
+      const registration = await (
+        await registrar()
+      ).register(identity, previous[dependency], {
+        signal: call.signal,
+        progress: (message) => call.progress(`${definition.service}: ${message}`),
+      });
+      registered.set(dependency, registration);
+      secretValues(definition, registration.credentials).forEach(deps.onSecret);
+    }),
+  );
+  const failure = outcomes.find((outcome) => outcome.status === "rejected");
+  if (failure !== undefined) throw failure.reason;
+
+  const credentials = Object.fromEntries(
+    [...registered].map(([name, { credentials: values }]) => [name, values]),
+  );
+  return { credentials, reports: await reportsOf(state) };
+}
+
+/** Takes back what this attempt, or an unfinished one before it, made in the services; never what was there before. */
+export async function revert(deps: PipelineDependencies, state: Known): Promise<void> {
+  const { identity, services, registered, record, inspections } = state;
+  const call = { signal: AbortSignal.timeout(60_000) };
+  const failures: unknown[] = [];
+  for (const { definition, registrar } of services) {
+    const { dependency } = definition;
+    const absent =
+      record?.operation?.absent.includes(dependency) === true || inspections[dependency]?.exists === false;
+    try {
+      const service = await registrar();
+      if (absent) await service.unregister(identity, { data: "delete" }, call);
+      else await service.revert(identity, registered.get(dependency)?.created ?? [], call);
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0)
+    throw new AggregateError(failures, `could not undo ${failures.length} of ${services.length}`);
+}
+
+/** Ends what the new version no longer uses: credentials that were replaced, dependencies that were taken out. */
+export async function retire(
+  deps: PipelineDependencies,
+  state: Known & Provisioned,
+  { signal }: StepCall,
+): Promise<readonly string[]> {
+  const { identity, services, previous, credentials, inspections, dropped } = state;
+  const failed: string[] = [];
+  for (const { definition, registrar } of services) {
+    const { dependency } = definition;
+    const current = credentials[dependency];
+    const fresh = inspections[dependency]?.exists !== true;
+    if (current === undefined || fresh || JSON.stringify(current) === JSON.stringify(previous[dependency]))
+      continue;
+    await attempt(failed, `${definition.service}: old credentials`, async () =>
+      (await registrar()).retire(identity, current, { signal }),
+    );
+  }
+  for (const dependency of dropped)
+    await attempt(failed, `${dependency}: access`, async () => {
+      const registrar = await deps.exoskeleton.require(dependency).registrar();
+      const removal = await registrar.unregister(identity, { data: "keep" }, { signal });
+      failed.push(...removal.failed.map(({ item, problem }) => `${dependency}: ${item}: ${problem}`));
+    });
+  return failed;
+}
+
+async function attempt(failed: string[], what: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    failed.push(`${what} could not be ended: ${error instanceof Error ? error.message : "unknown reason"}`);
+  }
+}
+
+async function reportsOf({ identity, services, registered }: Known): Promise<readonly DependencyReport[]> {
+  return Promise.all(
+    services.map(async ({ definition, registrar }) => ({
+      dependency: definition.dependency,
+      service: definition.service,
+      names: (await registrar()).names(identity),
+      created: registered.get(definition.dependency)?.created ?? [],
+      repaired: registered.get(definition.dependency)?.repaired ?? [],
+    })),
+  );
+}

@@ -1,0 +1,50 @@
+import { limits } from "../tentacle/limits.ts";
+import type { PipelineDependencies } from "./dependencies.ts";
+import type { EnclaveInfo, EnclaveInfoRequest, ListResult, OperationCall, Operations } from "./operations.ts";
+
+const SHOWN = 20;
+
+/** Builds `enclaveInfo`: what an agent reads before it designs a tentacle. A part that is down does not hide the others. */
+export function createEnclaveInfo(
+  deps: PipelineDependencies,
+  list: Operations["list"],
+): (request: EnclaveInfoRequest, call: OperationCall) => Promise<EnclaveInfo> {
+  return async (request, call) => {
+    const { signal } = call;
+    const [cluster, exoServices] = await Promise.all([
+      deps.cluster.probe(signal),
+      deps.exoskeleton.flags(signal),
+    ]);
+    const enclaves = cluster.available ? await deps.cluster.enclaves(signal) : [];
+    const enclave = request.enclave ?? deps.defaultEnclave;
+    const known = enclaves.some(({ name }) => name === enclave);
+    if (cluster.available && request.enclave !== undefined && !known)
+      await deps.cluster.requireEnclave(enclave, signal);
+    const page: ListResult = known ? await list({ enclave, limit: SHOWN }, call) : { enclave, tentacles: [] };
+    return {
+      enclave,
+      cluster: { kind: deps.cluster.kind, ...cluster },
+      enclaves: enclaves.map(({ name }) => name),
+      exo_services: exoServices,
+      tentacles: page.tentacles,
+      ...(page.next !== undefined && { next: page.next }),
+      limits,
+      guide: guide(exoServices),
+    };
+  };
+}
+
+function guide(services: EnclaveInfo["exo_services"]): readonly string[] {
+  const usable = Object.values(services)
+    .filter(({ available }) => available)
+    .map(({ dependency }) => dependency);
+  return [
+    usable.length > 0
+      ? `Declare what you need under contract.dependencies, name only: ${usable.map((name) => `"${name}:"`).join(", ")}. Host, port and credentials are filled in by deploying.`
+      : "No backing service is available here: write a tentacle without tentacular-* dependencies.",
+    'In a node: ctx.dependency("tentacular-postgres").sql`select 1`, or await ctx.dependency("tentacular-nats").connect().',
+    "Any other host a node talks to must stand there too, with protocol, host and port; nothing else can be reached.",
+    "A node is a TypeScript file with `export default async function (ctx, input)`; edges join nodes; no import is needed.",
+    "Call deploy with dry_run: true first; then deploy, run, status, logs. Never put a secret into files or workflow.",
+  ];
+}

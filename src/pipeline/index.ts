@@ -1,0 +1,23 @@
+import type { PipelineDependencies } from "./dependencies.ts";
+import { createDeploy } from "./deploy/index.ts";
+import { createEnclaveInfo } from "./enclave-info.ts";
+import type { Operations } from "./operations.ts";
+import { createSecrets } from "./secrets.ts";
+import { createList, createStatus } from "./status.ts";
+import { createUndeploy } from "./undeploy.ts";
+import { createLogs, createRun } from "./workload.ts";
+
+/** Everything Tentacular does, over one cluster and its services. */
+export function createOperations(deps: PipelineDependencies): Operations {
+  const list = createList(deps);
+  return {
+    enclaveInfo: createEnclaveInfo(deps, list),
+    deploy: createDeploy(deps),
+    undeploy: createUndeploy(deps),
+    status: createStatus(deps),
+    list,
+    run: createRun(deps),
+    logs: createLogs(deps),
+    secrets: createSecrets(deps),
+  };
+}

@@ -1,0 +1,166 @@
+import type { Workload } from "../cluster/cluster.ts";
+import type { ConfigMap } from "../cluster/objects.ts";
+import type { Service } from "../exoskeleton/exoskeleton.ts";
+import type { Credentials } from "../exoskeleton/registrar.ts";
+import { createIdentity, type Identity } from "../tentacle/identity.ts";
+import { readCredentials } from "./credentials.ts";
+import type { PipelineDependencies } from "./dependencies.ts";
+import type {
+  DependencyStatus,
+  ListRequest,
+  ListResult,
+  OperationCall,
+  StatusRequest,
+  StatusResult,
+  TentacleState,
+  TentacleSummary,
+} from "./operations.ts";
+import { parseRecord, readRecord, type ReleaseRecord } from "./record.ts";
+import { unknownTentacle } from "./undeploy.ts";
+
+const PAGE = 50;
+
+/** Builds `status`: what the record, the workload and, with `detail`, every service say of one tentacle. */
+export function createStatus(
+  deps: PipelineDependencies,
+): (request: StatusRequest, call: OperationCall) => Promise<StatusResult> {
+  return async (request, { signal }) => {
+    const identity = createIdentity(request.enclave ?? deps.defaultEnclave, request.name);
+    await deps.cluster.requireEnclave(identity.enclave, signal);
+    const record = await readRecord(deps.cluster, identity, signal);
+    if (record === undefined) throw await unknownTentacle(deps, identity, signal);
+    const detail = request.detail === true;
+    const [workload, owned, credentials] = await Promise.all([
+      deps.cluster.workload(identity, signal),
+      detail ? deps.cluster.owned(identity, signal) : [],
+      detail ? readCredentials(deps.cluster, identity, signal) : undefined,
+    ]);
+    const dependencies = await Promise.all(
+      Object.entries(record.dependencies).map(([dependency, entry]) =>
+        dependencyStatus(
+          deps,
+          identity,
+          dependency,
+          entry,
+          credentials && (credentials[dependency] ?? {}),
+          signal,
+        ),
+      ),
+    );
+    const state = stateOf(record, workload);
+    return {
+      enclave: identity.enclave,
+      name: identity.name,
+      version: record.version,
+      revision: record.revision,
+      state,
+      workload,
+      dependencies,
+      ...(detail && { objects: owned.map(({ kind, name }) => `${kind} ${name}`), stages: record.stages }),
+      deployedAt: record.deployedAt,
+      ...(record.operation !== undefined && {
+        operation: { kind: record.operation.kind, since: record.operation.since },
+      }),
+      next: nextStep(state, dependencies),
+    };
+  };
+}
+
+/** Builds `list`: a page of an enclave's tentacles. */
+export function createList(
+  deps: PipelineDependencies,
+): (request: ListRequest, call: OperationCall) => Promise<ListResult> {
+  return async ({ enclave: asked, limit = PAGE, cursor }, { signal }) => {
+    const enclave = (await deps.cluster.requireEnclave(asked ?? deps.defaultEnclave, signal)).name;
+    const page = await deps.cluster.records(
+      enclave,
+      { limit, ...(cursor !== undefined && { cursor }) },
+      signal,
+    );
+    const tentacles = await Promise.all(
+      page.records.map((record) => summarise(deps, enclave, record, signal)),
+    );
+    return {
+      enclave,
+      tentacles: tentacles.filter((tentacle) => tentacle !== undefined),
+      ...(page.next !== undefined && { next: page.next }),
+    };
+  };
+}
+
+async function summarise(
+  deps: PipelineDependencies,
+  enclave: string,
+  configMap: ConfigMap,
+  signal: AbortSignal,
+): Promise<TentacleSummary | undefined> {
+  const record = parseRecord(configMap);
+  if (record === undefined) return undefined;
+  const name = configMap.metadata.name.replace(/-release$/, "");
+  const workload = await deps.cluster.workload(createIdentity(enclave, name), signal);
+  return {
+    name,
+    version: record.version,
+    state: stateOf(record, workload),
+    dependencies: Object.keys(record.dependencies),
+    deployedAt: record.deployedAt,
+  };
+}
+
+function stateOf(record: ReleaseRecord, workload: Workload): TentacleState {
+  if (record.operation !== undefined) return "interrupted";
+  if (record.state === "undeployed") return "retained";
+  return workload.state === "absent" ? "failed" : workload.state;
+}
+
+async function dependencyStatus(
+  deps: PipelineDependencies,
+  identity: Identity,
+  dependency: string,
+  entry: ReleaseRecord["dependencies"][string],
+  credentials: Credentials | undefined,
+  signal: AbortSignal,
+): Promise<DependencyStatus> {
+  const base = { dependency, service: entry.service, names: entry.names };
+  if (credentials === undefined) return { ...base, state: entry.state };
+  const service = deps.exoskeleton.services.find(({ definition }) => definition.dependency === dependency);
+  if (service?.enabled !== true)
+    return { ...base, state: "unknown", reason: `exoskeleton: ${entry.service} not enabled` };
+  return { ...base, ...(await inspected(service, identity, entry.state, credentials, signal)) };
+}
+
+async function inspected(
+  service: Service,
+  identity: Identity,
+  recorded: "active" | "retained",
+  credentials: Credentials,
+  signal: AbortSignal,
+): Promise<Pick<DependencyStatus, "state" | "reason" | "facts" | "drift">> {
+  try {
+    const current = Object.keys(credentials).length === 0 ? undefined : credentials;
+    const { exists, facts, drift } = await (await service.registrar()).inspect(identity, current, { signal });
+    if (!exists) return { state: "absent", facts, drift };
+    // What was undeployed has no access on purpose: that is no drift.
+    if (recorded === "retained") return { state: "retained", facts };
+    return { state: drift.length > 0 ? "drift" : "active", facts, drift };
+  } catch (error) {
+    return { state: "unknown", reason: error instanceof Error ? error.message : "cannot be asked now" };
+  }
+}
+
+function nextStep(state: TentacleState, dependencies: readonly DependencyStatus[]): string {
+  if (state === "interrupted")
+    return "An operation did not finish: deploy again, or undeploy; either finishes it.";
+  if (dependencies.some((dependency) => dependency.state === "drift" || dependency.state === "absent"))
+    if (state !== "retained") return "A service differs from what was provisioned: deploy again to mend it.";
+  switch (state) {
+    case "ready":
+      return "Call run to run it, logs to read what it wrote.";
+    case "starting":
+      return "Call status again in a few seconds.";
+    case "failed":
+      return "Call logs to see why, mend the node, deploy again.";
+    case "retained":
+      return "Its data is kept: deploy again to use it, or undeploy with force: true to delete it.";
+  }
+}

@@ -1,0 +1,223 @@
+import { randomUUID } from "node:crypto";
+import { closest } from "fastest-levenshtein";
+import type { ObjectKey } from "../cluster/objects.ts";
+import { InvalidInput } from "../errors.ts";
+import type { Service } from "../exoskeleton/exoskeleton.ts";
+import type { Drift, Removal } from "../exoskeleton/registrar.ts";
+import { createIdentity, type Identity } from "../tentacle/identity.ts";
+import { authorSecretName } from "./credentials.ts";
+import type { PipelineDependencies } from "./dependencies.ts";
+import type { OperationCall, UndeployRequest, UndeployResult } from "./operations.ts";
+import { readRecord, recordName, type ReleaseRecord, writeRecord } from "./record.ts";
+import { type StepCall, steps } from "./steps.ts";
+
+interface Start {
+  readonly identity: Identity;
+  /** Deletes the data too. */
+  readonly force: boolean;
+}
+
+interface Found extends Start {
+  readonly record: ReleaseRecord | undefined;
+  readonly owned: readonly ObjectKey[];
+  /** Services to end access in: those of the record; with force all that are enabled, as a record can be lost. */
+  readonly services: readonly Service[];
+  /** Dependencies that only an unfinished first deploy began: they hold no data to keep. */
+  readonly unfinished: readonly string[];
+  /** Dependencies of the record whose service is no longer configured here. */
+  readonly unreachable: readonly string[];
+}
+
+/** Builds `undeploy`. It only goes forward: what it could not finish is in the record, and the next call finishes it. */
+export function createUndeploy(
+  deps: PipelineDependencies,
+): (request: UndeployRequest, call: OperationCall) => Promise<UndeployResult> {
+  const undeploying = steps<Start>()
+    .step({
+      name: "lock",
+      async run({ identity, force }, { signal, defer }) {
+        await deps.cluster.requireEnclave(identity.enclave, signal);
+        const lock = await deps.cluster.lock(identity, force ? "undeploy --force" : "undeploy", signal);
+        defer(() => lock.release());
+        return {};
+      },
+    })
+    .step({ name: "plan", run: (state, call) => find(deps, state, call) })
+    .step({
+      name: "journal",
+      async run({ identity, record, force }, { signal }) {
+        if (record === undefined) return {};
+        const kind = force ? "undeploy --force" : "undeploy";
+        const absent = record.operation?.absent ?? [];
+        const operation = { kind, id: randomUUID(), since: new Date().toISOString(), absent };
+        await writeRecord(deps.cluster, identity, { ...record, operation }, signal);
+        return {};
+      },
+    })
+    .step({
+      name: "remove",
+      async run({ identity, owned, force }, { signal }) {
+        const kept = new Set([recordName(identity), ...(force ? [] : [authorSecretName(identity)])]);
+        const keys = owned.filter(({ name }) => !kept.has(name));
+        const removed = await deps.cluster.remove(identity, keys, signal);
+        return { removed: removed.map(({ kind, name }) => `${kind} ${name}`) };
+      },
+    })
+    .step({ name: "unregister", run: (state, call) => unregister(deps, state, call) })
+    .step({
+      name: "commit",
+      async run({ identity, record, owned, force, retained, failed }, { signal }) {
+        const keepsSecrets = !force && owned.some(({ name }) => name === authorSecretName(identity));
+        if (failed.length === 0 && retained.length === 0 && !keepsSecrets)
+          await deps.cluster.remove(identity, [{ kind: "ConfigMap", name: recordName(identity) }], signal);
+        else if (record !== undefined)
+          await writeRecord(deps.cluster, identity, undeployed(record, failed.length > 0), signal);
+        return {};
+      },
+    });
+
+  return async (request, call) => {
+    const identity = createIdentity(request.enclave ?? deps.defaultEnclave, request.name);
+    const force = request.force === true || deps.cleanupOnUndeploy;
+    const { state, timings } = await undeploying.run({ identity, force }, call, {
+      observer: deps.observer,
+      onUndoFailed: () => undefined,
+    });
+    const { removed, removedData, retained, failed } = state;
+    return {
+      enclave: identity.enclave,
+      name: identity.name,
+      force,
+      steps: timings,
+      removed: [...removed, ...removedData],
+      retained,
+      failed,
+      next: nextStep(identity, force, failed, retained),
+    };
+  };
+}
+
+async function find(
+  deps: PipelineDependencies,
+  state: Start,
+  { signal }: StepCall,
+): Promise<Omit<Found, keyof Start>> {
+  const { identity, force } = state;
+  const [record, owned] = await Promise.all([
+    readRecord(deps.cluster, identity, signal),
+    deps.cluster.owned(identity, signal),
+  ]);
+  if (record === undefined && owned.length === 0 && !force)
+    throw await unknownTentacle(deps, identity, signal);
+  const finished = Object.keys(record?.dependencies ?? {});
+  const unfinished = (record?.operation?.absent ?? []).filter((dependency) => !finished.includes(dependency));
+  const recorded = [...finished, ...unfinished];
+  const enabled = deps.exoskeleton.services.filter((service) => service.enabled);
+  const services = enabled.filter(({ definition }) => force || recorded.includes(definition.dependency));
+  const known = new Set<string>(services.map(({ definition }) => definition.dependency));
+  return {
+    record,
+    owned,
+    services,
+    unfinished,
+    unreachable: recorded.filter((dependency) => !known.has(dependency)),
+  };
+}
+
+interface Unregistered {
+  readonly removedData: readonly string[];
+  readonly retained: readonly string[];
+  readonly failed: readonly Drift[];
+}
+
+async function unregister(
+  deps: PipelineDependencies,
+  { identity, force, services, unfinished, unreachable }: Found,
+  call: StepCall,
+): Promise<Unregistered> {
+  const removals = await Promise.all(
+    services.map(async ({ definition, registrar }): Promise<Removal & { readonly service: string }> => {
+      const { service, dependency } = definition;
+      const data = force || unfinished.includes(dependency) ? "delete" : "keep";
+      try {
+        const removal = await (
+          await registrar()
+        ).unregister(
+          identity,
+          { data },
+          { signal: call.signal, progress: (text) => call.progress(`${service}: ${text}`) },
+        );
+        return { ...removal, service };
+      } catch (error) {
+        const problem = error instanceof Error ? error.message : "failed";
+        deps.log.error({ service, err: error }, "unregister failed");
+        return { service, removed: [], failed: [{ item: service, problem }] };
+      }
+    }),
+  );
+  const notEnabled = unreachable.map((dependency) => ({
+    item: dependency,
+    problem: "its service is not configured on this server any more, so nothing was removed there",
+  }));
+  const retained = force
+    ? []
+    : await Promise.all(
+        services
+          .filter(({ definition }) => !unfinished.includes(definition.dependency))
+          .map(async ({ definition, registrar }) => {
+            const names = Object.values((await registrar()).names(identity));
+            return `${definition.dependency}: ${names.join(", ")}`;
+          }),
+      );
+  return {
+    removedData: removals.flatMap(({ service, removed }) => removed.map((item) => `${service} ${item}`)),
+    retained,
+    failed: [...removals.flatMap(({ failed }) => failed), ...notEnabled],
+  };
+}
+
+function undeployed(record: ReleaseRecord, unfinished: boolean): ReleaseRecord {
+  const { operation, ...rest } = record;
+  const dependencies = Object.fromEntries(
+    Object.entries(record.dependencies).map(([name, entry]) => [
+      name,
+      { ...entry, state: "retained" as const },
+    ]),
+  );
+  return {
+    ...rest,
+    state: "undeployed",
+    dependencies,
+    ...(unfinished && operation !== undefined && { operation }),
+  };
+}
+
+/** Says that there is no such tentacle, and which there are. */
+export async function unknownTentacle(
+  deps: PipelineDependencies,
+  { enclave, name }: Identity,
+  signal: AbortSignal,
+): Promise<InvalidInput> {
+  const { records } = await deps.cluster.records(enclave, { limit: 100 }, signal);
+  const names = records.map(({ metadata }) => metadata.name.replace(/-release$/, ""));
+  return new InvalidInput(`there is no tentacle ${name} in enclave ${enclave}`, {
+    path: "name",
+    hint:
+      names.length === 0
+        ? `Nothing is deployed in ${enclave}. Call deploy first.`
+        : `Did you mean ${closest(name, names)}? Call status without a name to list them.`,
+  });
+}
+
+function nextStep(
+  { enclave, name }: Identity,
+  force: boolean,
+  failed: readonly Drift[],
+  retained: readonly string[],
+): string {
+  if (failed.length > 0)
+    return `${failed.length} part(s) could not be removed. Call undeploy with ${force ? "force: true" : "the same arguments"} again when the cause is gone.`;
+  if (force) return `Nothing of ${enclave}/${name} is left.`;
+  if (retained.length === 0) return "Nothing was stored for it in any service.";
+  return "The data is kept: deploy again to use it, or call undeploy with force: true to delete it.";
+}
