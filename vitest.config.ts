@@ -1,5 +1,8 @@
 import { defineConfig } from "vitest/config";
 
+/** Where CI wants the counts of a run as JSON. */
+const report = process.env.TENTACULAR_TEST_REPORT;
+
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
@@ -10,5 +13,6 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: 2,
     retry: 0,
+    reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
   },
 });

@@ -153,8 +153,9 @@ export function loadServerConfig(
   const services: Record<string, ServiceConfig> = {};
   for (const definition of definitions) {
     const { values, present, missing } = reader.read(definition.settings);
-    services[definition.service] =
-      exoskeleton && present.length > 0 ? { enabled: true, settings: values } : { enabled: false };
+    const on =
+      exoskeleton && present.length > 0 && missing.length === 0 && (definition.isEnabled?.(values) ?? true);
+    services[definition.service] = on ? { enabled: true, settings: values } : { enabled: false };
     if (present.length > 0 && missing.length > 0)
       reader.problem(
         missing[0] ?? "",

@@ -120,6 +120,8 @@ export interface RegistrarDefinition<S extends SettingSpecs = SettingSpecs> {
   /** Every credential field but `protocol` and aliases; `host` and `port` are among them where a tentacle connects to the service. */
   readonly fields: readonly CredentialField[];
   readonly settings: S;
+  /** For a service whose settings can say that it is off. Default: on when the settings are complete. */
+  isEnabled?(settings: SettingValues<S>): boolean;
   /** Makes the registrar. Loads its client library here (by `import()`), not when the module is imported; connects lazily. */
   create(settings: SettingValues<S>, context: RegistrarContext): Promise<Registrar>;
 }

@@ -4,11 +4,11 @@ import type { OperationCall, StepTiming } from "./operations.ts";
 export interface StepCall {
   readonly signal: AbortSignal;
   /** Says what the step is at, for a person or an agent who waits. */
-  progress(message: string): void;
+  readonly progress: (message: string) => void;
   /** Runs at the end of the operation, however it ends; the last one deferred runs first. */
-  defer(cleanup: () => Promise<void>): void;
+  readonly defer: (cleanup: () => Promise<void>) => void;
   /** From here on nothing is undone: what the steps so far did stands, whatever the later ones do. */
-  commit(): void;
+  readonly commit: () => void;
 }
 
 /** A named step: takes the state so far, returns what it adds; `undo` takes back what `run` did. */

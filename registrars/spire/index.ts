@@ -1,0 +1,55 @@
+import { z } from "zod";
+import { Unavailable } from "../../src/errors.ts";
+import { defineRegistrar, type Registrar } from "../../src/exoskeleton/registrar.ts";
+
+const NEEDS_KUBERNETES = "workload identities need a Kubernetes cluster with the SPIRE controller manager";
+const REMEDY = "Run the server against such a cluster, or unset TENTACULAR_EXOSKELETON_SPIRE_ENABLED.";
+
+/** SPIFFE identities for tentacles. Only a Kubernetes cluster can give them: on this machine it says so. */
+export const spire = defineRegistrar({
+  service: "spire",
+  dependency: "tentacular-spire",
+  protocol: "spiffe",
+  summary: "A SPIFFE identity (X.509 SVID) of the tentacle's own.",
+  fields: [
+    {
+      name: "spiffe_id",
+      secret: false,
+      doc: "The identity: spiffe://<trust domain>/ns/<enclave>/tentacles/<name>.",
+    },
+  ],
+  settings: {
+    enabled: {
+      env: "TENTACULAR_EXOSKELETON_SPIRE_ENABLED",
+      schema: z.stringbool(),
+      required: true,
+      secret: false,
+      doc: "`true` gives each tentacle a SPIFFE identity.",
+    },
+    className: {
+      env: "TENTACULAR_SPIRE_CLASS_NAME",
+      schema: z.string().optional(),
+      required: false,
+      secret: false,
+      doc: "Class of the SPIRE controller manager that shall see the identities.",
+    },
+  },
+  isEnabled: ({ enabled }) => enabled,
+  create: async () => unavailableHere,
+});
+
+const refuse = async (): Promise<never> => {
+  throw new Unavailable(NEEDS_KUBERNETES, { reason: "failed", hint: REMEDY });
+};
+
+const unavailableHere: Registrar = {
+  names: () => ({}),
+  probe: async () => ({ available: false, reason: NEEDS_KUBERNETES, remedy: REMEDY, latencyMs: 0 }),
+  register: refuse,
+  inspect: refuse,
+  rotate: refuse,
+  retire: refuse,
+  revert: refuse,
+  unregister: async () => ({ removed: [], failed: [] }),
+  close: async () => undefined,
+};
