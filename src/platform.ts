@@ -1,18 +1,23 @@
 import { definitions } from "../registrars/index.ts";
+import { tools } from "../tools/index.ts";
 import type { Cluster } from "./cluster/cluster.ts";
 import { createLocalCluster } from "./cluster/local/index.ts";
 import { type Environment, loadServerConfig, type ServerConfig } from "./config.ts";
 import { readEngineBundle } from "./engine/bundle.ts";
 import { findDeno } from "./engine/deno.ts";
-import { createExoskeleton } from "./exoskeleton/exoskeleton.ts";
+import { createExoskeleton, type Exoskeleton } from "./exoskeleton/exoskeleton.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { createOperations } from "./pipeline/index.ts";
 import type { Operations } from "./pipeline/operations.ts";
 import { createRedactor, type Redactor } from "./redact.ts";
 
+export { definitions, tools };
+
 /** Everything a server is made of, put together once. */
 export interface Platform {
   readonly config: ServerConfig;
+  readonly cluster: Cluster;
+  readonly exoskeleton: Exoskeleton;
   readonly operations: Operations;
   readonly redactor: Redactor;
   readonly log: Logger;
@@ -24,4 +29,48 @@ export interface PlatformOptions {
   readonly defaults?: Environment;
   /** Why a service that could have been there is not, by service name. */
   readonly absent?: Readonly<Record<string, string>>;
+  /** Instead of the one in the environment. */
+  readonly stateDir?: string;
+}
+
+/** Puts configuration, cluster, services and operations together. Throws InvalidInput for a bad configuration. */
+export async function createPlatform(options: PlatformOptions = {}): Promise<Platform> {
+  const config = loadServerConfig(definitions, options.defaults);
+  const log = createLogger(config.logLevel);
+  const redactor = createRedactor();
+  config.secrets.forEach((secret) => redactor.add(secret));
+  const cluster = await createLocalCluster({
+    stateDir: options.stateDir ?? config.stateDir,
+    deno: () => findDeno({ configured: config.programs.deno, pathEnv: config.pathEnv }),
+    log,
+    supervise: true,
+  });
+  const exoskeleton = createExoskeleton({
+    definitions,
+    config: config.services,
+    installation: config.installation,
+    log,
+    absent: options.absent,
+  });
+  const operations = createOperations({
+    cluster,
+    exoskeleton,
+    defaultEnclave: config.defaultEnclave,
+    cleanupOnUndeploy: config.cleanupOnUndeploy,
+    engine: readEngineBundle,
+    image: config.image,
+    log,
+    onSecret: (value) => redactor.add(value),
+  });
+  return {
+    config,
+    cluster,
+    exoskeleton,
+    operations,
+    redactor,
+    log,
+    async close() {
+      await Promise.all([cluster.close(), exoskeleton.close()]);
+    },
+  };
 }
