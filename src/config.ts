@@ -38,6 +38,8 @@ export interface ServerConfig {
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
   readonly installation: string;
   readonly defaultEnclave: string;
+  /** False: every backing service is off. */
+  readonly exoskeletonEnabled: boolean;
   /** `undeploy` without force also deletes the data. */
   readonly cleanupOnUndeploy: boolean;
   /** Programs to use instead of those found on PATH or fetched. */
@@ -184,6 +186,7 @@ export function loadServerConfig(
     stateDir,
     cacheDir,
     pathEnv,
+    exoskeletonEnabled: exoskeleton,
     programs: { deno, natsServer, rustfs },
     services,
     secrets: reader.secrets,

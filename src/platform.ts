@@ -1,5 +1,4 @@
 import { definitions } from "../registrars/index.ts";
-import { tools } from "../tools/index.ts";
 import type { Cluster } from "./cluster/cluster.ts";
 import { createLocalCluster } from "./cluster/local/index.ts";
 import { type Environment, loadServerConfig, type ServerConfig } from "./config.ts";
@@ -11,7 +10,7 @@ import { createOperations } from "./pipeline/index.ts";
 import type { Operations } from "./pipeline/operations.ts";
 import { createRedactor, type Redactor } from "./redact.ts";
 
-export { definitions, tools };
+export { definitions };
 
 /** Everything a server is made of, put together once. */
 export interface Platform {
@@ -31,13 +30,15 @@ export interface PlatformOptions {
   readonly absent?: Readonly<Record<string, string>>;
   /** Instead of the one in the environment. */
   readonly stateDir?: string;
+  /** Learns every secret; a new one by default. */
+  readonly redactor?: Redactor;
 }
 
 /** Puts configuration, cluster, services and operations together. Throws InvalidInput for a bad configuration. */
 export async function createPlatform(options: PlatformOptions = {}): Promise<Platform> {
   const config = loadServerConfig(definitions, options.defaults);
   const log = createLogger(config.logLevel);
-  const redactor = createRedactor();
+  const redactor = options.redactor ?? createRedactor();
   config.secrets.forEach((secret) => redactor.add(secret));
   const cluster = await createLocalCluster({
     stateDir: options.stateDir ?? config.stateDir,

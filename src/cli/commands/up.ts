@@ -1,7 +1,29 @@
-import { Internal } from "../../errors.ts";
-import type { ExitCode } from "../failure.ts";
+import { startUp } from "../../up.ts";
+import { type ExitCode, exitCodes } from "../failure.ts";
 import type { CommandIo } from "../io.ts";
+import { renderServices } from "../render/services.ts";
 
-export async function run(_options: object, _io: CommandIo): Promise<ExitCode> {
-  throw new Internal("tntc up is not part of this build", { hint: "" });
+/** Runs this machine's services and server until a signal comes. */
+export async function run(_options: object, io: CommandIo): Promise<ExitCode> {
+  const { config, output, signal } = io;
+  const up = await startUp({ config, onProgress: (message) => output.note(output.noteStyle.dim(message)) });
+  try {
+    await output.result({ url: up.url, token_file: up.tokenFile, services: up.services }, () =>
+      [
+        renderServices(up.services, output.style),
+        "",
+        `Serving at ${up.url}. Every tntc command on this machine finds it.`,
+        "Next, in another terminal: tntc init my-tentacle --with postgres,nats",
+        "Ctrl-C ends it all; the data stays.",
+      ].join("\n"),
+    );
+    await new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      else signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    output.note("Stopping tentacles and services …");
+  } finally {
+    await up.close();
+  }
+  return exitCodes.ok;
 }

@@ -1,0 +1,109 @@
+import { type ClientConfig, loadServerConfig } from "./config.ts";
+import { claimHost, type HostClaim, readHost } from "./embedded/host.ts";
+import { type Embedded, startEmbedded } from "./embedded/index.ts";
+import { Conflict } from "./errors.ts";
+import { readTentacleFolder } from "./folder/read-folder.ts";
+import { createPlatform, definitions, type Platform } from "./platform.ts";
+import type { Redactor } from "./redact.ts";
+import { serveHttp } from "./server/http.ts";
+import type { ToolHost } from "./server/host.ts";
+import { createMcpServerFactory } from "./server/mcp-server.ts";
+import { tools } from "./tool-list.ts";
+import { packageVersion } from "./version.ts";
+
+export interface UpOptions {
+  readonly config: ClientConfig;
+  /** What is being started, for a person who waits. */
+  readonly onProgress: (message: string) => void;
+  /** Learns every secret; a new one by default. */
+  readonly redactor?: Redactor;
+}
+
+/** This machine's services, server and tentacles, run by this process. */
+export interface RunningUp {
+  readonly url: string;
+  readonly tokenFile: string;
+  readonly token: string;
+  readonly platform: Platform;
+  readonly services: Embedded["services"];
+  /** What an MCP server in this process works on. */
+  readonly toolHost: ToolHost;
+  /** Ends the server, the tentacles and the services, in this order. */
+  close(): Promise<void>;
+}
+
+/**
+ * Becomes the host of the state folder: starts the services that the environment does not already name, and an MCP
+ * server on loopback. Throws Conflict when a living process is the host.
+ */
+export async function startUp(options: UpOptions): Promise<RunningUp> {
+  const claim = await claimHost(options.config.stateDir);
+  if (claim === undefined) throw await alreadyUp(options.config.stateDir);
+  const closers: (() => Promise<unknown>)[] = [() => claim.release()];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    return { ...(await start(options, claim, closers)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function start(
+  { config, onProgress, redactor }: UpOptions,
+  claim: HostClaim,
+  closers: (() => Promise<unknown>)[],
+): Promise<Omit<RunningUp, "close">> {
+  const { stateDir, cacheDir, pathEnv } = config;
+  const configured = loadServerConfig(definitions);
+  const embedded = await startEmbedded({
+    stateDir,
+    cacheDir,
+    pathEnv,
+    programs: configured.programs,
+    onProgress,
+    wants: (service) => configured.exoskeletonEnabled && configured.services[service]?.enabled !== true,
+  });
+  closers.push(() => embedded.stop());
+
+  const absent = Object.fromEntries(
+    Object.entries(embedded.services).flatMap(([service, state]) =>
+      state.state === "unavailable" ? [[service, `${state.reason}; ${state.remedy}`]] : [],
+    ),
+  );
+  const platform = await createPlatform({ defaults: embedded.env, absent, stateDir, redactor });
+  closers.push(() => platform.close());
+
+  const toolHost: ToolHost = { operations: platform.operations, readDirectory: readTentacleFolder };
+  const service = createMcpServerFactory({
+    version: packageVersion(),
+    tools,
+    host: async () => toolHost,
+    sharesFiles: true,
+    log: platform.log,
+    redactor: platform.redactor,
+  });
+  const server = await serveHttp({ service, token: claim.token, log: platform.log });
+  closers.push(() => server.close());
+  await claim.publish({ url: server.url });
+  return {
+    url: server.url,
+    tokenFile: claim.tokenFile,
+    token: claim.token,
+    platform,
+    services: embedded.services,
+    toolHost,
+  };
+}
+
+async function alreadyUp(stateDir: string): Promise<Conflict> {
+  const host = await readHost(stateDir);
+  return new Conflict(
+    host === undefined
+      ? `another process is just starting on ${stateDir}`
+      : `Tentacular is up already: process ${host.pid} since ${host.since}, at ${host.url}`,
+    { hint: "Use it as it is: every tntc command finds it. To start anew, end that process first." },
+  );
+}
