@@ -1,0 +1,187 @@
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+import { type ErrorReport, TentacularError, Unavailable } from "../../src/errors.ts";
+import { createExoskeleton } from "../../src/exoskeleton/exoskeleton.ts";
+import { guardRegistrar } from "../../src/exoskeleton/guard.ts";
+import {
+  defineRegistrar,
+  type Registrar,
+  type RegistrarDefinition,
+} from "../../src/exoskeleton/registrar.ts";
+import { silentLogger } from "../../src/log.ts";
+import { createIdentity } from "../../src/tentacle/identity.ts";
+
+const identity = createIdentity("team", "hello");
+const call = { signal: new AbortController().signal };
+
+/** A service of the tests' own, which answers at once unless told otherwise. */
+function basket(overrides: Partial<Registrar> = {}): Registrar {
+  return {
+    names: () => ({ basket: "b" }),
+    probe: async () => ({ available: true, version: "7", latencyMs: 1 }),
+    register: async () => ({ credentials: {}, created: [], repaired: [] }),
+    inspect: async () => ({ exists: false, facts: {}, drift: [] }),
+    rotate: async () => ({ credentials: {}, created: [], repaired: [] }),
+    retire: async () => undefined,
+    revert: async () => undefined,
+    unregister: async () => ({ removed: [], failed: [] }),
+    close: async () => undefined,
+    ...overrides,
+  };
+}
+
+function define(create: () => Promise<Registrar>): RegistrarDefinition {
+  return defineRegistrar({
+    service: "fruit",
+    dependency: "tentacular-fruit",
+    protocol: "fruit",
+    summary: "a basket",
+    fields: [{ name: "host", secret: false, doc: "Where." }],
+    settings: {
+      host: {
+        env: "TENTACULAR_FRUIT_HOST",
+        schema: z.string(),
+        required: true,
+        secret: false,
+        doc: "Where.",
+      },
+    },
+    create,
+  });
+}
+
+function exoskeleton(create: () => Promise<Registrar>, enabled = true, absent?: Record<string, string>) {
+  return createExoskeleton({
+    definitions: [define(create)],
+    config: { fruit: enabled ? { enabled: true, settings: { host: "h" } } : { enabled: false } },
+    installation: "test",
+    log: silentLogger,
+    absent,
+  });
+}
+
+async function reportOf(work: () => unknown): Promise<ErrorReport> {
+  try {
+    await work();
+  } catch (error) {
+    if (error instanceof TentacularError) return error.report();
+    throw error;
+  }
+  throw new Error("did not fail");
+}
+
+const never = (): Promise<never> => new Promise(() => undefined);
+const quick = { probe: 20, call: 20, removal: 20 };
+
+describe("the guard round a registrar", () => {
+  test.each(["register", "inspect", "rotate", "unregister"] as const)(
+    "ends a %s that never answers, and names service and call",
+    async (method) => {
+      const hanging = guardRegistrar(define(never), basket({ [method]: never }), silentLogger, quick);
+      const calls = {
+        register: () => hanging.register(identity, undefined, call),
+        inspect: () => hanging.inspect(identity, undefined, call),
+        rotate: () => hanging.rotate(identity, undefined, call),
+        unregister: () => hanging.unregister(identity, { data: "keep" }, call),
+      };
+      const report = await reportOf(calls[method]);
+      expect(report).toMatchObject({ code: "unavailable", service: "fruit" });
+      expect(report.message).toMatch(/^exoskeleton: fruit unavailable: no answer in time/);
+    },
+  );
+
+  test("a probe that hangs or throws is an answer", async () => {
+    const hanging = guardRegistrar(define(never), basket({ probe: never }), silentLogger, quick);
+    expect(await hanging.probe(call.signal)).toMatchObject({ available: false });
+    const throwing = basket({ probe: () => Promise.reject(new Error("boom")) });
+    expect(await guardRegistrar(define(never), throwing, silentLogger).probe(call.signal)).toMatchObject({
+      available: false,
+    });
+  });
+
+  test("a reason keeps its text and hint under the service's name; anything else is not shown", async () => {
+    const stale = new Unavailable("the admin password is refused", {
+      reason: "stale_credentials",
+      hint: "Set TENTACULAR_FRUIT_KEY anew.",
+    });
+    const first = guardRegistrar(
+      define(never),
+      basket({ register: () => Promise.reject(stale) }),
+      silentLogger,
+    );
+    expect(await reportOf(() => first.register(identity, undefined, call))).toEqual({
+      code: "unavailable",
+      service: "fruit",
+      message: "exoskeleton: fruit unavailable: the admin password is refused",
+      hint: "Set TENTACULAR_FRUIT_KEY anew.",
+    });
+    const leaky = basket({ register: () => Promise.reject(new Error("password sesame is wrong")) });
+    const second = guardRegistrar(define(never), leaky, silentLogger);
+    expect(JSON.stringify(await reportOf(() => second.register(identity, undefined, call)))).not.toContain(
+      "sesame",
+    );
+  });
+});
+
+describe("the exoskeleton", () => {
+  test("says what a service that is off is called, and which settings turn it on", async () => {
+    const off = exoskeleton(async () => basket(), false);
+    const report = await reportOf(() => off.require("tentacular-fruit"));
+    expect(report).toMatchObject({ code: "not_enabled", message: "exoskeleton: fruit not enabled" });
+    expect(report.hint).toContain("TENTACULAR_FRUIT_HOST");
+    expect(await off.flags(call.signal)).toMatchObject({ fruit: { enabled: false, available: false } });
+  });
+
+  test("says why a service that could not be started here is missing", async () => {
+    const off = exoskeleton(async () => basket(), false, { fruit: "no basket on PATH; install one" });
+    expect((await reportOf(() => off.require("tentacular-fruit"))).hint).toContain(
+      "no basket on PATH; install one",
+    );
+  });
+
+  test("names the near dependency for an unknown one", async () => {
+    const report = await reportOf(() => exoskeleton(async () => basket()).require("tentacular-friut"));
+    expect(report.code).toBe("invalid_input");
+    expect(report.hint).toContain("Did you mean tentacular-fruit?");
+  });
+
+  test("a service that is down says so in its flag and in the error, and comes back without a restart", async () => {
+    let up = false;
+    const down = { available: false, reason: "connection refused", remedy: "Start it.", latencyMs: 1 };
+    const service = exoskeleton(async () =>
+      basket({ probe: async () => (up ? { available: true, latencyMs: 1 } : down) }),
+    );
+    expect(await service.flags(call.signal)).toMatchObject({
+      fruit: { enabled: true, available: false, reason: "connection refused; Start it." },
+    });
+    const required = service.require("tentacular-fruit");
+    expect(await reportOf(() => service.requireAvailable(required, call.signal))).toMatchObject({
+      message: "exoskeleton: fruit unavailable: connection refused",
+      hint: "Start it.",
+    });
+    up = true;
+    await service.requireAvailable(required, call.signal);
+    expect(await service.flags(call.signal)).toMatchObject({ fruit: { available: true } });
+  });
+
+  test("a client that could not be set up is tried again by the next call", async () => {
+    let attempts = 0;
+    const service = exoskeleton(async () => {
+      attempts += 1;
+      if (attempts === 1) throw new Error("first time never works");
+      return basket();
+    });
+    const required = service.require("tentacular-fruit");
+    expect(await required.probe(call.signal)).toMatchObject({ available: false });
+    expect(await required.probe(call.signal)).toMatchObject({ available: true });
+  });
+
+  test("closing makes no client that was never used", async () => {
+    let made = 0;
+    await exoskeleton(async () => {
+      made += 1;
+      return basket();
+    }).close();
+    expect(made).toBe(0);
+  });
+});
