@@ -1,6 +1,12 @@
 import { InvalidInput, type Issue } from "../../errors.ts";
 import type { Service } from "../../exoskeleton/exoskeleton.ts";
-import { checkSecrets, mergeSecrets } from "../../tentacle/author-secrets.ts";
+import {
+  checkSecrets,
+  mergeSecrets,
+  parseSecrets,
+  secretNames,
+  serializeSecrets,
+} from "../../tentacle/author-secrets.ts";
 import { checkFiles } from "../../tentacle/files.ts";
 import { createIdentity, type Identity } from "../../tentacle/identity.ts";
 import { checkManaged, parseWorkflow } from "../../tentacle/parse.ts";
@@ -58,11 +64,15 @@ export async function check(
   await deps.cluster.requireEnclave(identity.enclave, signal);
   await Promise.all(services.map((service) => deps.exoskeleton.requireAvailable(service, signal)));
 
-  const existing = await readAuthorSecrets(deps.cluster, identity, signal);
+  const existing = parseSecrets(await readAuthorSecrets(deps.cluster, identity, signal));
   const secrets = mergeSecrets(existing, request.secrets ?? {}, { replace: request.replaceSecrets === true });
-  const { missing, unused } = checkSecrets(tentacle, secrets);
+  const { missing, unused } = checkSecrets(tentacle, new Set(secretNames(secrets)));
   refuse(missing);
-  return { services, secrets, secretWarnings: unused.map(({ path, message }) => `${path}: ${message}`) };
+  return {
+    services,
+    secrets: serializeSecrets(secrets),
+    secretWarnings: unused.map(({ path, message }) => `${path}: ${message}`),
+  };
 }
 
 function refuse(issues: readonly Issue[]): void {
