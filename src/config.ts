@@ -282,6 +282,19 @@ export function knownNames(definitions: readonly RegistrarDefinition[]): readonl
     .flatMap(({ env, secret }) => (secret ? [env, `${env}_FILE`] : [env]));
 }
 
+/** The environment without the services it names: for a walk that shall touch nothing but what it starts itself. */
+export function withoutServices(environment: Environment = process.env): Environment {
+  const keep: readonly string[] = [
+    coreSettings.deno,
+    coreSettings.natsServer,
+    coreSettings.rustfs,
+    coreSettings.logLevel,
+  ].map(({ env }) => env);
+  return Object.fromEntries(
+    Object.entries(environment).filter(([name]) => !name.startsWith("TENTACULAR_") || keep.includes(name)),
+  );
+}
+
 function nonEmpty(text: string | undefined): string | undefined {
   return text === undefined || text === "" ? undefined : text;
 }

@@ -24,6 +24,8 @@ export interface Platform {
 }
 
 export interface PlatformOptions {
+  /** Default: that of the process. */
+  readonly environment?: Environment;
   /** Settings that stand in where the environment has none: what `tntc up` started. */
   readonly defaults?: Environment;
   /** Why a service that could have been there is not, by service name. */
@@ -36,15 +38,16 @@ export interface PlatformOptions {
 
 /** Puts configuration, cluster, services and operations together. Throws InvalidInput for a bad configuration. */
 export async function createPlatform(options: PlatformOptions = {}): Promise<Platform> {
-  const config = loadServerConfig(definitions, options.defaults);
+  const config = loadServerConfig(definitions, options.defaults, options.environment);
   const log = createLogger(config.logLevel);
   const redactor = options.redactor ?? createRedactor();
   config.secrets.forEach((secret) => redactor.add(secret));
-  const cluster = await createLocalCluster({
+  const cluster = createLocalCluster({
     stateDir: options.stateDir ?? config.stateDir,
     deno: () => findDeno({ configured: config.programs.deno, pathEnv: config.pathEnv }),
     log,
     supervise: true,
+    defaultEnclave: config.defaultEnclave,
   });
   const exoskeleton = createExoskeleton({
     definitions,

@@ -1,4 +1,4 @@
-import { type ClientConfig, loadServerConfig } from "./config.ts";
+import { type ClientConfig, coreSettings, type Environment, loadServerConfig } from "./config.ts";
 import { claimHost, type HostClaim, readHost } from "./embedded/host.ts";
 import { type Embedded, startEmbedded } from "./embedded/index.ts";
 import { Conflict } from "./errors.ts";
@@ -13,6 +13,8 @@ import { packageVersion } from "./version.ts";
 
 export interface UpOptions {
   readonly config: ClientConfig;
+  /** Default: that of the process. */
+  readonly environment?: Environment;
   /** What is being started, for a person who waits. */
   readonly onProgress: (message: string) => void;
   /** Learns every secret; a new one by default. */
@@ -52,12 +54,12 @@ export async function startUp(options: UpOptions): Promise<RunningUp> {
 }
 
 async function start(
-  { config, onProgress, redactor }: UpOptions,
+  { config, environment, onProgress, redactor }: UpOptions,
   claim: HostClaim,
   closers: (() => Promise<unknown>)[],
 ): Promise<Omit<RunningUp, "close">> {
   const { stateDir, cacheDir, pathEnv } = config;
-  const configured = loadServerConfig(definitions);
+  const configured = loadServerConfig(definitions, {}, environment);
   const embedded = await startEmbedded({
     stateDir,
     cacheDir,
@@ -73,7 +75,13 @@ async function start(
       state.state === "unavailable" ? [[service, `${state.reason}; ${state.remedy}`]] : [],
     ),
   );
-  const platform = await createPlatform({ defaults: embedded.env, absent, stateDir, redactor });
+  const platform = await createPlatform({
+    environment,
+    defaults: { [coreSettings.logLevel.env]: "warn", ...embedded.env },
+    absent,
+    stateDir,
+    redactor,
+  });
   closers.push(() => platform.close());
 
   const toolHost: ToolHost = { operations: platform.operations, readDirectory: readTentacleFolder };

@@ -1,7 +1,56 @@
-import { Internal } from "../../errors.ts";
-import type { ExitCode } from "../failure.ts";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { withoutServices } from "../../config.ts";
+import { startUp } from "../../up.ts";
+import { connectServer } from "../client.ts";
+import { walk } from "../demo/walk.ts";
+import { type ExitCode, exitCodes } from "../failure.ts";
 import type { CommandIo } from "../io.ts";
+import { renderServices } from "../render/services.ts";
 
-export async function run(_options: object, _io: CommandIo): Promise<ExitCode> {
-  throw new Internal("tntc demo is not part of this build", { hint: "" });
+/**
+ * Walks the whole main job on services of its own, in a folder of its own, which is gone afterwards. Every step goes
+ * through an MCP client, as an agent's would; every proof asks the services themselves.
+ */
+export async function run(_options: object, io: CommandIo): Promise<ExitCode> {
+  const { output, signal } = io;
+  const stateDir = await mkdtemp(join(tmpdir(), "tentacular-demo-"));
+  const started = performance.now();
+  try {
+    output.note(output.noteStyle.bold("Starting the services of this demo"));
+    const up = await startUp({
+      config: { ...io.config, stateDir },
+      environment: withoutServices(),
+      onProgress: (message) => output.note(output.noteStyle.dim(`  ${message}`)),
+    });
+    try {
+      output.note(renderServices(up.services, output.noteStyle));
+      const demo: CommandIo = {
+        ...io,
+        async withServer(use) {
+          const connection = await connectServer({ stateDir, signal });
+          try {
+            return await use(connection);
+          } finally {
+            await connection.close();
+          }
+        },
+      };
+      const proofs = await walk(demo, up);
+      const seconds = Math.round((performance.now() - started) / 100) / 10;
+      await output.result({ ok: true, seconds, services: up.services, proofs }, () =>
+        [
+          "",
+          `${output.style.green("The whole main job, done and proved")} in ${seconds} s:`,
+          ...proofs.map((proof) => `  ${output.style.green("✓")} ${proof}`),
+        ].join("\n"),
+      );
+    } finally {
+      await up.close();
+    }
+  } finally {
+    await rm(stateDir, { recursive: true, force: true });
+  }
+  return exitCodes.ok;
 }
