@@ -11,9 +11,9 @@ export interface Service {
   readonly definition: RegistrarDefinition;
   readonly enabled: boolean;
   /** The guarded registrar, made at first use; throws NotEnabled where the service is not configured. */
-  registrar(): Promise<Registrar>;
+  readonly registrar: () => Promise<Registrar>;
   /** Is it usable now? Never throws. */
-  probe(signal: AbortSignal): Promise<Probe>;
+  readonly probe: (signal: AbortSignal) => Promise<Probe>;
   close(): Promise<void>;
 }
 

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { Credentials, RegistrarDefinition } from "../exoskeleton/registrar.ts";
 import type { Identity } from "../tentacle/identity.ts";
+import { objectNames } from "../tentacle/manifests.ts";
 import type { FilledDependency } from "../tentacle/tentacle.ts";
 
 const credentialsSchema = z.record(z.string(), z.union([z.string(), z.number()]));
@@ -9,23 +10,13 @@ const credentialsSchema = z.record(z.string(), z.union([z.string(), z.number()])
 /** Credentials by dependency name. */
 export type CredentialSet = Readonly<Record<string, Credentials>>;
 
-/** Name of the Secret that holds the credentials of the managed dependencies. */
-export function exoskeletonSecretName(identity: Identity): string {
-  return `${identity.name}-exoskeleton`;
-}
-
-/** Name of the Secret that holds the author's own secrets. */
-export function authorSecretName(identity: Identity): string {
-  return `${identity.name}-secrets`;
-}
-
 /** The credentials in the tentacle's Secret; one damaged by hand counts as not there, so that a deploy repairs it. */
 export async function readCredentials(
   cluster: Cluster,
   identity: Identity,
   signal: AbortSignal,
 ): Promise<CredentialSet> {
-  const secret = await cluster.readSecret(identity.enclave, exoskeletonSecretName(identity), signal);
+  const secret = await cluster.readSecret(identity.enclave, objectNames(identity.name).credentials, signal);
   const set: Record<string, Credentials> = {};
   for (const [dependency, value] of Object.entries(secret?.data ?? {})) {
     const credentials = parseCredentials(Buffer.from(value, "base64").toString("utf8"));
@@ -40,7 +31,7 @@ export async function readAuthorSecrets(
   identity: Identity,
   signal: AbortSignal,
 ): Promise<Readonly<Record<string, string>>> {
-  const secret = await cluster.readSecret(identity.enclave, authorSecretName(identity), signal);
+  const secret = await cluster.readSecret(identity.enclave, objectNames(identity.name).secrets, signal);
   return Object.fromEntries(
     Object.entries(secret?.data ?? {}).map(([service, value]) => [
       service,

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import type { Cluster } from "../cluster/cluster.ts";
-import { type ConfigMap, labels, MANAGER } from "../cluster/objects.ts";
+import { type ConfigMap, labels } from "../cluster/objects.ts";
 import type { Identity } from "../tentacle/identity.ts";
+import { labelsOf } from "../tentacle/manifests.ts";
 
 /**
  * The release record of a tentacle: the only state a server keeps, and the journal of the operation under way. It lives
@@ -60,13 +61,7 @@ export function recordObject(identity: Identity, record: ReleaseRecord): ConfigM
     metadata: {
       name: recordName(identity),
       namespace: identity.enclave,
-      labels: {
-        [labels.managedBy]: MANAGER,
-        [labels.name]: identity.name,
-        [labels.enclave]: identity.enclave,
-        [labels.tentacle]: identity.name,
-        [labels.record]: "release",
-      },
+      labels: { ...labelsOf(identity), [labels.record]: "release" },
     },
     data: { record: JSON.stringify(record) },
   };

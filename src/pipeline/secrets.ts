@@ -1,7 +1,8 @@
-import { labels, MANAGER, type Secret } from "../cluster/objects.ts";
+import type { Secret } from "../cluster/objects.ts";
 import { mergeSecrets, parseSecrets, secretNames, serializeSecrets } from "../tentacle/author-secrets.ts";
 import { createIdentity, type Identity } from "../tentacle/identity.ts";
-import { authorSecretName, readAuthorSecrets } from "./credentials.ts";
+import { labelsOf, objectNames } from "../tentacle/manifests.ts";
+import { readAuthorSecrets } from "./credentials.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
 import type { OperationCall, SecretsRequest, SecretsResult } from "./operations.ts";
 
@@ -37,7 +38,7 @@ async function write(
   signal: AbortSignal,
 ): Promise<boolean> {
   if (Object.keys(secrets).length === 0) {
-    const key = { kind: "Secret", name: authorSecretName(identity) } as const;
+    const key = { kind: "Secret", name: objectNames(identity.name).secrets } as const;
     return (await deps.cluster.remove(identity, [key], signal)).length > 0;
   }
   const applied = await deps.cluster.apply(identity, [authorSecret(identity, secrets)], signal);
@@ -49,14 +50,9 @@ function authorSecret(identity: Identity, secrets: Readonly<Record<string, strin
     apiVersion: "v1",
     kind: "Secret",
     metadata: {
-      name: authorSecretName(identity),
+      name: objectNames(identity.name).secrets,
       namespace: identity.enclave,
-      labels: {
-        [labels.name]: identity.name,
-        [labels.managedBy]: MANAGER,
-        [labels.enclave]: identity.enclave,
-        [labels.tentacle]: identity.name,
-      },
+      labels: labelsOf(identity),
     },
     type: "Opaque",
     data: Object.fromEntries(

@@ -5,7 +5,7 @@ import { InvalidInput } from "../errors.ts";
 import type { Service } from "../exoskeleton/exoskeleton.ts";
 import type { Drift, Removal } from "../exoskeleton/registrar.ts";
 import { createIdentity, type Identity } from "../tentacle/identity.ts";
-import { authorSecretName } from "./credentials.ts";
+import { objectNames } from "../tentacle/manifests.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
 import type { OperationCall, UndeployRequest, UndeployResult } from "./operations.ts";
 import { readRecord, recordName, type ReleaseRecord, writeRecord } from "./record.ts";
@@ -57,7 +57,7 @@ export function createUndeploy(
     .step({
       name: "remove",
       async run({ identity, owned, force }, { signal }) {
-        const kept = new Set([recordName(identity), ...(force ? [] : [authorSecretName(identity)])]);
+        const kept = new Set([recordName(identity), ...(force ? [] : [objectNames(identity.name).secrets])]);
         const keys = owned.filter(({ name }) => !kept.has(name));
         const removed = await deps.cluster.remove(identity, keys, signal);
         return { removed: removed.map(({ kind, name }) => `${kind} ${name}`) };
@@ -67,7 +67,7 @@ export function createUndeploy(
     .step({
       name: "commit",
       async run({ identity, record, owned, force, retained, failed }, { signal }) {
-        const keepsSecrets = !force && owned.some(({ name }) => name === authorSecretName(identity));
+        const keepsSecrets = !force && owned.some(({ name }) => name === objectNames(identity.name).secrets);
         if (failed.length === 0 && retained.length === 0 && !keepsSecrets)
           await deps.cluster.remove(identity, [{ kind: "ConfigMap", name: recordName(identity) }], signal);
         else if (record !== undefined)

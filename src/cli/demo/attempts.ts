@@ -1,7 +1,8 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { credsAuthenticator, connect } from "@nats-io/transport-node";
 import { AwsClient } from "aws4fetch";
 import postgres from "postgres";
-import type { Credentials } from "../exoskeleton/registrar.ts";
+import type { Credentials } from "../../exoskeleton/registrar.ts";
 
 /** What a client with some credentials was told: what it got, or the refusal. */
 export type Attempt =
@@ -61,7 +62,7 @@ export const probes: readonly Probe[] = [
           await connection.flush();
           const error = await Promise.race([
             refused,
-            new Promise<undefined>((done) => setTimeout(done, 200)),
+            sleep(200, undefined),
           ]);
           if (error !== undefined) throw error;
           return `published to ${subject}`;
