@@ -21,6 +21,8 @@ export interface ClientConfig {
   /** Downloaded server programs: `$XDG_CACHE_HOME/tentacular`. */
   readonly cacheDir: string;
   readonly pathEnv: string;
+  /** What `go install` needs of the environment, where Go builds a program that cannot be fetched. */
+  readonly goEnv: Readonly<Record<string, string | undefined>>;
   /** False when NO_COLOR is set (no-color.org). */
   readonly color: boolean;
 }
@@ -135,6 +137,11 @@ export function loadClientConfig(environment: Environment = process.env): Client
     stateDir: base("XDG_STATE_HOME", ".local/state"),
     cacheDir: base("XDG_CACHE_HOME", ".cache"),
     pathEnv: environment.PATH ?? "",
+    goEnv: Object.fromEntries(
+      Object.entries(environment).filter(([name]) =>
+        /^(?:GO[A-Z]+|HOME|TMPDIR|SSL_CERT_(?:FILE|DIR)|https?_proxy)$/i.test(name),
+      ),
+    ),
     color: nonEmpty(environment.NO_COLOR) === undefined,
   };
 }

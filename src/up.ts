@@ -1,12 +1,13 @@
 import { type ClientConfig, coreSettings, type Environment, loadServerConfig } from "./config.ts";
 import { claimHost, type HostClaim, readHost } from "./embedded/host.ts";
-import { type Embedded, startEmbedded } from "./embedded/index.ts";
+import { type Embedded, embeddedServices, startEmbedded } from "./embedded/index.ts";
 import { Conflict } from "./errors.ts";
 import { readTentacleFolder } from "./folder/read-folder.ts";
+import { createLogger } from "./log.ts";
 import { createPlatform, definitions, type Platform } from "./platform.ts";
 import type { Redactor } from "./redact.ts";
-import { serveHttp } from "./server/http.ts";
 import type { ToolHost } from "./server/host.ts";
+import { serveHttp } from "./server/http.ts";
 import { createMcpServerFactory } from "./server/mcp-server.ts";
 import { tools } from "./tool-list.ts";
 import { packageVersion } from "./version.ts";
@@ -58,26 +59,33 @@ async function start(
   claim: HostClaim,
   closers: (() => Promise<unknown>)[],
 ): Promise<Omit<RunningUp, "close">> {
-  const { stateDir, cacheDir, pathEnv } = config;
-  const configured = loadServerConfig(definitions, {}, environment);
+  const { stateDir, cacheDir, pathEnv, goEnv } = config;
+  const defaults = { [coreSettings.logLevel.env]: "warn" };
+  const configured = loadServerConfig(definitions, defaults, environment);
+  const wants = embeddedServices.filter(
+    (service) => configured.exoskeletonEnabled && configured.services[service]?.enabled !== true,
+  );
   const embedded = await startEmbedded({
     stateDir,
     cacheDir,
     pathEnv,
+    goEnv,
     programs: configured.programs,
+    log: createLogger(configured.logLevel),
     onProgress,
-    wants: (service) => configured.exoskeletonEnabled && configured.services[service]?.enabled !== true,
+    wants,
   });
   closers.push(() => embedded.stop());
 
   const absent = Object.fromEntries(
-    Object.entries(embedded.services).flatMap(([service, state]) =>
-      state.state === "unavailable" ? [[service, `${state.reason}; ${state.remedy}`]] : [],
-    ),
+    wants.flatMap((name) => {
+      const service = embedded.services[name];
+      return service.state === "unavailable" ? [[name, `${service.reason}; ${service.remedy}`]] : [];
+    }),
   );
   const platform = await createPlatform({
     environment,
-    defaults: { [coreSettings.logLevel.env]: "warn", ...embedded.env },
+    defaults: { ...defaults, ...embedded.env },
     absent,
     stateDir,
     redactor,

@@ -60,10 +60,7 @@ export const probes: readonly Probe[] = [
           const refused = firstError(connection.status());
           connection.publish(subject, "hello");
           await connection.flush();
-          const error = await Promise.race([
-            refused,
-            sleep(200, undefined),
-          ]);
+          const error = await Promise.race([refused, sleep(200, undefined)]);
           if (error !== undefined) throw error;
           return `published to ${subject}`;
         } finally {

@@ -9,7 +9,6 @@ export function renderServices(services: Embedded["services"], style: Style): st
       const label = name.padEnd(width);
       if (service.state === "running")
         return `${style.green("✓")} ${label}  ${service.address}  ${style.dim(service.version ?? "")}`.trimEnd();
-      if (service.state === "configured") return `${style.green("✓")} ${label}  as the environment says`;
       return `${style.yellow("-")} ${label}  ${service.reason}\n  ${" ".repeat(width)}  ${style.dim(service.remedy)}`;
     })
     .join("\n");
