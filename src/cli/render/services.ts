@@ -8,7 +8,7 @@ export function renderServices(services: Embedded["services"], style: Style): st
     .map(([name, service]) => {
       const label = name.padEnd(width);
       if (service.state === "running")
-        return `${style.green("✓")} ${label}  ${service.address}  ${style.dim(service.version ?? "")}`.trimEnd();
+        return `${style.green("✓")} ${label}  ${service.address}  ${style.dim(service.version)}`.trimEnd();
       return `${style.yellow("-")} ${label}  ${service.reason}\n  ${" ".repeat(width)}  ${style.dim(service.remedy)}`;
     })
     .join("\n");
