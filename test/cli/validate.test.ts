@@ -86,3 +86,13 @@ it("shows no value of a secret, whatever is wrong with it", async () => {
   expect(stderr).toContain("has the name of a managed dependency");
   expect(stdout + stderr).not.toContain("canary-4711");
 });
+
+it("names a managed dependency that nobody provides, and the one that was meant", async () => {
+  const dir = await folder({
+    "workflow.yaml": workflow.replace("tentacular-postgres:", "tentacular-postgrse:"),
+    "nodes/take.ts": node,
+  });
+  const { code, stderr } = await tntc(["validate", dir]);
+  expect(code).toBe(2);
+  expect(stderr).toContain("Did you mean tentacular-postgres?");
+});

@@ -2,7 +2,7 @@ import { InvalidInput, type Issue } from "../../errors.ts";
 import { readTentacleFolder } from "../../folder/read-folder.ts";
 import { checkSecretNames, checkSecrets, secretNames } from "../../tentacle/author-secrets.ts";
 import { checkFiles } from "../../tentacle/files.ts";
-import { parseWorkflow } from "../../tentacle/parse.ts";
+import { checkManaged, parseWorkflow } from "../../tentacle/parse.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
 import type { CommandIo } from "../io.ts";
 import { renderValid } from "../render/validate.ts";
@@ -22,7 +22,13 @@ export interface ValidateResult {
 export async function run({ dir }: { readonly dir: string }, io: CommandIo): Promise<ExitCode> {
   const { workflow, files, secrets } = await readTentacleFolder(dir);
   const { tentacle, warnings } = parseWorkflow(workflow);
-  const [first, ...more] = [...checkFiles(tentacle, files, workflow), ...checkSecretNames(secrets)];
+  // Loaded here: everything that can be deployed to is known only where everything is put together.
+  const { definitions } = await import("../../platform.ts");
+  const [first, ...more] = [
+    ...checkManaged(tentacle, definitions),
+    ...checkFiles(tentacle, files, workflow),
+    ...checkSecretNames(secrets),
+  ];
   if (first !== undefined)
     throw new InvalidInput(`${first.message}${more.length > 0 ? `; and ${more.length} more` : ""}`, {
       hint: first.hint,
