@@ -15,6 +15,8 @@ export interface Output {
   readonly style: Style;
   /** Styles for stderr. */
   readonly noteStyle: Style;
+  /** Characters in a line of stdout; no limit off a terminal, where lines are for programs. */
+  readonly width: number;
   /** Is stderr a terminal? Then progress may rewrite its line. */
   readonly live: boolean;
   /** The command's result: the structure itself, or `text` of it for people. */
@@ -35,6 +37,7 @@ export function createOutput(format: OutputFormat, color: boolean): Output {
     format,
     style: createStyle(color && process.stdout.isTTY),
     noteStyle,
+    width: process.stdout.isTTY ? process.stdout.columns : Infinity,
     live: process.stderr.isTTY,
     async result(structured, text) {
       writeOut(ended(await render(format, structured, text)));

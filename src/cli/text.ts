@@ -22,6 +22,20 @@ export function columns(rows: readonly (readonly string[])[], indent = ""): stri
     .join("\n");
 }
 
+/** Text in lines of at most `limit` characters, broken between words; what is longer than a line stays whole. */
+export function wrap(text: string, limit: number, indent = ""): string {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    const longer = line === "" ? word : `${line} ${word}`;
+    if (line !== "" && width(indent + longer) > limit) {
+      lines.push(indent + line);
+      line = word;
+    } else line = longer;
+  }
+  return [...lines, indent + line].join("\n");
+}
+
 /** `840 ms`, `3.2 s`, `2 min 5 s`. */
 export function duration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;

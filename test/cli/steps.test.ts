@@ -12,6 +12,7 @@ function lines(live: boolean) {
     format: "text",
     style,
     noteStyle: style,
+    width: 80,
     live,
     result: () => Promise.resolve(),
     note: (line) => (written += `${line}\n`),

@@ -1,41 +1,47 @@
 import type { EnclaveInfoView } from "../results.ts";
 import type { Style } from "../style.ts";
-import { columns, counted, plain } from "../text.ts";
+import { columns, counted, plain, wrap } from "../text.ts";
+
+const indent = "  ";
 
 /** What an author can use: services with their flags and reasons, what is deployed, limits, the guide. */
-export function renderEnclaveInfo(info: EnclaveInfoView, style: Style): string {
-  const { cluster } = info;
+export function renderEnclaveInfo(info: EnclaveInfoView, style: Style, width = Infinity): string {
+  const { cluster, guide } = info;
   const where = [cluster.kind, cluster.version].filter((part) => part !== undefined).join(" ");
   const reachable = cluster.available
     ? style.green("available")
     : `${style.red("unavailable")}: ${plain(cluster.reason ?? "no reason given")}`;
-  const head = `Enclave ${style.bold(info.enclave)} on ${plain(where)}, ${reachable}`;
   return [
-    head,
-    columns(serviceRows(info, style)),
+    `Enclave ${style.bold(info.enclave)} on ${plain(where)}, ${reachable}`,
+    services(info, style, width),
     deployed(info),
     ...limits(info, style),
-    ...(info.guide.length === 0 ? [] : [info.guide.map(plain).join("\n")]),
+    ...(guide.length === 0 ? [] : [guide.map((line) => wrap(plain(line), width)).join("\n")]),
   ].join("\n\n");
 }
 
-function serviceRows({ exo_services: services }: EnclaveInfoView, style: Style): string[][] {
-  const rows = Object.entries(services).map(([name, service]) => {
-    const state = !service.enabled
-      ? style.dim("not enabled")
-      : service.available
-        ? style.green("available")
-        : style.red("unavailable");
-    const why = service.available ? service.summary : (service.reason ?? service.summary);
-    return [
+/** A line a service, and below it what it gives or why it cannot be used. */
+function services({ exo_services: all }: EnclaveInfoView, style: Style, width: number): string {
+  const entries = Object.entries(all);
+  const [head = "", ...rows] = columns([
+    ["SERVICE", "STATE", "VERSION", "DECLARE AS"].map(style.dim),
+    ...entries.map(([name, service]) => [
       style.bold(plain(name)),
-      state,
+      state(service, style),
       plain(service.version ?? "-"),
       plain(service.dependency),
-      plain(why),
-    ];
+    ]),
+  ]).split("\n");
+  const below = entries.map(([, { available, summary, reason }]) => {
+    const text = available ? summary : (reason ?? summary).replace(/^not enabled: /, "");
+    return text === "" ? [] : wrap(plain(text), width, indent).split("\n").map(style.dim);
   });
-  return [["SERVICE", "STATE", "VERSION", "DECLARE AS", "WHAT IT GIVES, OR WHY NOT"].map(style.dim), ...rows];
+  return [head, ...rows.flatMap((row, index) => [row, ...(below[index] ?? [])])].join("\n");
+}
+
+function state({ enabled, available }: EnclaveInfoView["exo_services"][string], style: Style): string {
+  if (!enabled) return style.dim("not enabled");
+  return available ? style.green("available") : style.red("unavailable");
 }
 
 function deployed({ tentacles, next }: EnclaveInfoView): string {
@@ -46,9 +52,13 @@ function deployed({ tentacles, next }: EnclaveInfoView): string {
 }
 
 function limits({ limits: all }: EnclaveInfoView, style: Style): string[] {
-  const rows = Object.entries(all).map(([name, value]) => [
-    style.dim(plain(name).replaceAll("_", " ")),
-    value.toLocaleString("en"),
-  ]);
-  return rows.length === 0 ? [] : [`Limits\n${columns(rows, "  ")}`];
+  const rows = Object.entries(all).map(([name, value]) => {
+    const words = plain(name)
+      .replaceAll("_", " ")
+      .replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+    const shown =
+      words.endsWith(" bytes") && value % 1024 === 0 ? `${value / 1024} KiB` : value.toLocaleString("en");
+    return [style.dim(words.replace(/ bytes$/, "")), shown];
+  });
+  return rows.length === 0 ? [] : [`Limits\n${columns(rows, indent)}`];
 }
