@@ -42,11 +42,16 @@ export async function readCa(file: string | undefined): Promise<string | undefin
   }
 }
 
-/** Client options for this address: with `tls://`, a server that offers no TLS is refused. */
-export function transportOptions(address: Address, ca: string | undefined): NodeConnectionOptions {
+/** Client options for this address: with `tls://`, or with a CA, a server that offers no TLS is refused. */
+export function transportOptions(
+  { host, port, tls }: Address,
+  ca: string | undefined,
+): NodeConnectionOptions {
+  // The client names no host to check the certificate against when it is an address; Node takes this one.
+  const secured = { ca, host };
   return {
-    servers: address.url.replace(/^\w+:\/\//, ""),
-    ...((address.tls || ca !== undefined) && { tls: ca === undefined ? {} : { ca } }),
+    servers: host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
+    ...((tls || ca !== undefined) && { tls: secured }),
     reconnect: false,
     timeout: 5_000,
   };

@@ -133,11 +133,15 @@ export function accountDrift(state: AccountState, plan: AccountPlan, operator: K
 /** The leaves of a claim as `path` and text; an empty list or object counts as absent, as other tools write them. */
 function* flatten(value: unknown, path = ""): Generator<[string, string]> {
   if (Array.isArray(value)) {
-    if (value.length > 0) yield [path, value.map(String).sort().join(" ")];
+    if (value.length > 0) yield [path, value.map(leafText).sort().join(" ")];
   } else if (typeof value === "object" && value !== null)
     for (const [key, inner] of Object.entries(value))
       yield* flatten(inner, path === "" ? key : `${path}.${key}`);
-  else yield [path, String(value)];
+  else yield [path, leafText(value)];
+}
+
+function leafText(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 /** One credential: the text of a .creds file, and what can be said of it. */

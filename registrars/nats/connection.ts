@@ -2,7 +2,7 @@ import { connect, errors, type NatsConnection } from "@nats-io/transport-node";
 import { TentacularError, Unavailable, type UnavailableReason } from "../../src/errors.ts";
 import { type Address, readCa, transportOptions } from "./address.ts";
 import { parseCreds } from "./claims.ts";
-import { keyFromSeed } from "./keys.ts";
+import { isSeed, keyFromSeed } from "./keys.ts";
 
 /** How to reach the server, for the system account and for tentacles alike. */
 export interface Reach {
@@ -12,56 +12,31 @@ export interface Reach {
 
 /** Logs in with the text of a .creds file. Does not reconnect: who needs it longer connects again. */
 export async function login(reach: Reach, creds: string, inboxPrefix: string): Promise<NatsConnection> {
-  const parsed = parseCreds(creds);
-  if (parsed === undefined)
-    throw new Unavailable("the NATS credentials are no text of a .creds file", {
-      reason: "stale_credentials",
-      service: "nats",
-      hint: "Give the whole text that begins with -----BEGIN NATS USER JWT-----.",
-    });
+  const parsed = requireCreds(creds);
   const user = keyFromSeed(parsed.seed, "U");
-  const seen = { challenge: false };
   const authenticator = (nonce?: string) => {
     if (nonce === undefined) return undefined;
-    seen.challenge = true;
     const sig = Buffer.from(user.sign(new TextEncoder().encode(nonce))).toString("base64url");
     return { jwt: parsed.jwt, nkey: user.getPublicKey(), sig };
   };
   const options = transportOptions(reach.address, await readCa(reach.caFile));
-  try {
-    const connection = await connect({
-      ...options,
-      name: "tentacular",
-      authenticator,
-      inboxPrefix,
-      ignoreClusterUpdates: true,
-    });
-    if (seen.challenge) return connection;
-    await connection.close();
-  } catch (error) {
-    if (!isRefusal(error) || seen.challenge) throw error;
-  }
-  throw notOperatorMode(reach.address);
+  return connect({ ...options, name: "tentacular", authenticator, inboxPrefix, ignoreClusterUpdates: true });
 }
 
-/** Did the server refuse who we say we are? */
-export function isRefusal(error: unknown): boolean {
-  return causes(error).some(
-    (cause) =>
-      cause instanceof errors.AuthorizationError || cause instanceof errors.UserAuthenticationExpiredError,
-  );
-}
-
-/** Did the server know the credentials, but have as many connections of theirs as it allows? */
-export function isFull(error: unknown): boolean {
-  return causes(error).some(
-    (cause) => cause instanceof Error && /maximum account active connections/i.test(cause.message),
-  );
+/** The two parts of a .creds file; throws what to give instead. */
+export function requireCreds(creds: string): { readonly jwt: string; readonly seed: string } {
+  const parsed = parseCreds(creds);
+  if (parsed !== undefined && isSeed(parsed.seed, "U")) return parsed;
+  throw new Unavailable("the NATS credentials are no text of a .creds file", {
+    reason: "stale_credentials",
+    service: "nats",
+    hint: "Give the whole text that begins with -----BEGIN NATS USER JWT-----.",
+  });
 }
 
 /** Did nobody answer, although the connection stands? */
 export function isTimeout(error: unknown): boolean {
-  return causes(error).some((cause) => cause instanceof errors.TimeoutError);
+  return causes(error).some((cause) => cause instanceof Error && cause.name === "TimeoutError");
 }
 
 export function isNoResponders(error: unknown): boolean {
@@ -89,12 +64,6 @@ export function explain(error: unknown, attempted: string, { url }: Address): Te
 
 function diagnose(error: unknown): readonly [UnavailableReason, string, string] {
   const chain = causes(error);
-  if (isRefusal(error))
-    return [
-      "stale_credentials",
-      "the server refuses the credentials of the system account",
-      "Check that TENTACULAR_NATS_SYSTEM_CREDS is a user of this server's system account and is not revoked.",
-    ];
   const denied = chain.find((cause) => cause instanceof errors.PermissionViolationError);
   if (denied !== undefined)
     return [
@@ -135,14 +104,14 @@ function causes(error: unknown): readonly unknown[] {
 
 /** Waits for `work`, but not past the end of the caller's patience. */
 export async function within<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  signal.throwIfAborted();
   const patience = Promise.withResolvers<never>();
-  const onAbort = (): void => patience.reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
+  const giveUp = (): void => patience.reject(signal.reason);
+  signal.addEventListener("abort", giveUp, { once: true });
+  if (signal.aborted) giveUp();
   try {
-    return await Promise.race([work, patience.promise]);
+    // The loser of a race that has been waited for is handled, whatever becomes of it.
+    return await Promise.race([patience.promise, work]);
   } finally {
-    signal.removeEventListener("abort", onAbort);
-    work.catch(() => {});
+    signal.removeEventListener("abort", giveUp);
   }
 }

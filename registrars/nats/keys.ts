@@ -131,7 +131,8 @@ function decode(text: string): Buffer {
     bytes.push((value >>> bits) & 255);
   }
   const all = Buffer.from(bytes);
-  if (all.length < 3 || crc16(all.subarray(0, -2)) !== all.readUInt16LE(all.length - 2))
+  const spare = value & ((1 << bits) - 1);
+  if (spare !== 0 || all.length < 3 || crc16(all.subarray(0, -2)) !== all.readUInt16LE(all.length - 2))
     throw new Error("not a NATS key");
   return all.subarray(0, -2);
 }

@@ -3,7 +3,6 @@ import { toTentacularError, Unavailable } from "../../src/errors.ts";
 import type {
   Call,
   Credentials,
-  Drift,
   Inspection,
   Registrar,
   RegistrarContext,
@@ -23,7 +22,8 @@ import {
   subjectPrefix,
   tentaclePermissions,
 } from "./claims.ts";
-import type { Reach } from "./connection.ts";
+import { type Reach, within } from "./connection.ts";
+import { eraseAccount } from "./erase.ts";
 import { createQueues } from "./queues.ts";
 import { openSystemAccount } from "./system.ts";
 import { actAsTenant, type Tenant } from "./tenant.ts";
@@ -54,6 +54,16 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
   const accounts = createAccounts({ system, operator, secret, installation: context.installation });
   const inTurn = createQueues();
   const tenantOf = (identity: Identity): Tenant => actAsTenant(reach, inboxPrefix(identity));
+  const erase = (identity: Identity, found: Account, call: Call): Promise<Removal> =>
+    eraseAccount(
+      { system, accounts, tenant: tenantOf(identity), patienceMs: PATIENCE_MS },
+      identity,
+      found,
+      call,
+    );
+  /** One operation on a tentacle at a time, as an account has no conditional write. */
+  const turn = <T>(identity: Identity, call: Call, work: () => Promise<T>): Promise<T> =>
+    within(call.signal, inTurn(identity.key, work));
 
   /** The credential in `credentials`, when it is one of `account` that the server could let in. */
   function liveCredential(
@@ -95,6 +105,7 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
   ): Promise<Omit<Registration, "repaired">> {
     const id = accounts.idOf(identity);
     const issued = await issueUser(identity.key, id, tentaclePermissions(identity));
+    const tenant = tenantOf(identity);
     let isNew = false;
     for (const deadline = Date.now() + PATIENCE_MS; ;) {
       call.progress?.("writing the account");
@@ -105,11 +116,15 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
       );
       isNew ||= before.state === undefined;
       call.progress?.("logging in with the credential");
-      if (await tenantOf(identity).accepts(issued.creds, PATIENCE_MS / 10, call.signal)) break;
+      if ((await tenant.accepts(issued.creds, PATIENCE_MS / 10, call.signal)) !== false) break;
       // Another writer, who had read the account before us, may have undone our writing: then once more.
       const { state } = await accounts.readOwn(identity, call.signal);
       if (state?.credentials.includes(issued.credential) === true && Date.now() > deadline)
         throw loginRefused(identity);
+    }
+    if (isNew && (await tenant.usage(issued.creds, call.signal)) === "refused") {
+      await erase(identity, { ...(await accounts.read(identity, call.signal)), state: undefined }, call);
+      throw noJetStream(identity);
     }
     return {
       credentials: await credentialsOf(identity, issued),
@@ -122,6 +137,14 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
       reason: "failed",
       service: "nats",
       hint: "nats-server's log (with `debug: true`) says why; does its resolver share its accounts over the whole cluster?",
+    });
+  }
+
+  function noJetStream({ key }: Identity): Unavailable {
+    return new Unavailable(`NATS at ${address.url} has no room for the streams of ${key}`, {
+      reason: "failed",
+      service: "nats",
+      hint: "Raise max_file_store in the jetstream block of nats-server's configuration: it must hold the limits of all accounts together.",
     });
   }
 
@@ -143,7 +166,7 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
           (now) => accounts.plan(now, now.state?.credentials ?? []),
           call.signal,
         );
-      if (await tenantOf(identity).accepts(issued.creds, 0, call.signal))
+      if ((await tenantOf(identity).accepts(issued.creds, 0, call.signal)) !== false)
         return { credentials: await credentialsOf(identity, issued), created: [], repaired };
     }
     // Credentials of this account that it does not know mean that an older account was put back: what that one knows
@@ -184,9 +207,12 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
     const tenant = tenantOf(identity);
     const issued = liveCredential(identity, found, current);
     const accepted = issued !== undefined && (await tenant.accepts(issued.creds, 0, call.signal));
-    if (current !== undefined && !accepted)
+    if (current !== undefined && accepted === false)
       drift.push({ item: "credentials", problem: "are not accepted any more" });
-    const usage = accepted && drift.length === 0 ? await tenant.usage(issued.creds, call.signal) : undefined;
+    const usage =
+      issued !== undefined && accepted === "yes" ? await tenant.usage(issued.creds, call.signal) : undefined;
+    if (usage === "refused")
+      drift.push({ item: "streams", problem: "cannot be had: the server has no room for them" });
     return {
       exists: true,
       facts: {
@@ -194,7 +220,7 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
         credentials: state.credentials.length,
         max_connections: LIMITS.conn,
         max_stored_bytes: LIMITS.disk_storage,
-        ...(usage !== undefined && { streams: usage.streams, stored_bytes: usage.storedBytes }),
+        ...(typeof usage === "object" && { streams: usage.streams, stored_bytes: usage.storedBytes }),
       },
       drift,
     };
@@ -247,51 +273,6 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
     return { removed: ["credentials"], failed: [] };
   }
 
-  /**
-   * Ends all credentials, then deletes the streams under one of our own, then the account. Streams outlive an
-   * account that was deleted by hand, so one that is missing is looked into too. An account whose streams could not be
-   * deleted stays, without credentials, so that they are found again.
-   */
-  async function erase(identity: Identity, found: Account, call: Call): Promise<Removal> {
-    const removed: string[] = [];
-    const failed: Drift[] = [];
-    const attempt = async (item: string, work: () => Promise<unknown>): Promise<boolean> => {
-      try {
-        await work();
-        return true;
-      } catch (error) {
-        call.signal.throwIfAborted();
-        failed.push({ item, problem: toTentacularError(error, `removing ${item}`).message });
-        return false;
-      }
-    };
-    const purge = await issueUser("tentacular-purge", found.id, {
-      pub: { allow: ["$JS.API.>"] },
-      sub: { allow: [`${inboxPrefix(identity)}.>`] },
-    });
-    const ended = await attempt("credentials", () =>
-      accounts.write(identity, (now) => accounts.plan(now, [purge.credential]), call.signal),
-    );
-    if (!ended) return { removed, failed };
-    if ((found.state?.credentials.length ?? 0) > 0) removed.push("credentials");
-    const purged = await attempt("streams", async () => {
-      call.progress?.("deleting streams");
-      if (!(await tenantOf(identity).accepts(purge.creds, PATIENCE_MS, call.signal)))
-        throw loginRefused(identity);
-      for (const stream of await tenantOf(identity).purge(purge.creds, call.signal))
-        removed.push(`stream ${stream}`);
-    });
-    const forgotten =
-      purged &&
-      (await attempt(ACCOUNT, async () => {
-        await system.remove(found.id, call.signal);
-      }));
-    if (forgotten && found.state !== undefined) removed.push(ACCOUNT);
-    if (!forgotten)
-      await attempt(ACCOUNT, () => accounts.write(identity, (now) => accounts.plan(now, []), call.signal));
-    return { removed, failed };
-  }
-
   return {
     names: (identity) => ({
       account: accounts.idOf(identity),
@@ -302,7 +283,7 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
     async probe(signal) {
       const start = performance.now();
       try {
-        const { version } = await system.server(signal);
+        const version = await system.version(signal);
         return { available: true, version, latencyMs: performance.now() - start };
       } catch (error) {
         const { message, hint } = toTentacularError(error, "asking NATS");
@@ -311,16 +292,16 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
       }
     },
 
-    register: (identity, previous, call) => inTurn(identity.key, () => register(identity, previous, call)),
+    register: (identity, previous, call) => turn(identity, call, () => register(identity, previous, call)),
     inspect,
     rotate: (identity, previous, call) =>
-      inTurn(identity.key, async () => {
+      turn(identity, call, async () => {
         const registration = await issue(identity, (now) => now.state?.credentials ?? [], call);
         return { ...registration, repaired: [] };
       }),
-    retire: (identity, current, call) => inTurn(identity.key, () => retire(identity, current, call)),
-    revert: (identity, created, call) => inTurn(identity.key, () => revert(identity, created, call)),
-    unregister: (identity, { data }, call) => inTurn(identity.key, () => unregister(identity, data, call)),
+    retire: (identity, current, call) => turn(identity, call, () => retire(identity, current, call)),
+    revert: (identity, created, call) => turn(identity, call, () => revert(identity, created, call)),
+    unregister: (identity, { data }, call) => turn(identity, call, () => unregister(identity, data, call)),
     close: () => system.close(),
   };
 }

@@ -1,5 +1,5 @@
 import type { KeyPair } from "@nats-io/nkeys";
-import type { Msg, NatsConnection } from "@nats-io/transport-node";
+import { errors, type Msg, type NatsConnection } from "@nats-io/transport-node";
 import { z } from "zod";
 import { Unavailable } from "../../src/errors.ts";
 import { signDelete } from "./claims.ts";
@@ -10,16 +10,18 @@ import {
   login,
   notOperatorMode,
   type Reach,
+  requireCreds,
   within,
 } from "./connection.ts";
+import { tryLogin } from "./try-login.ts";
 
 /** The prefix that the system user's permissions name (docs/nats.md). */
 const INBOX_PREFIX = "_INBOX_exo";
 
 /** What the registrar does as a user of the system account: it keeps the accounts' JWTs. */
 export interface SystemAccount {
-  /** The server, once its operator is seen to trust our key and its resolver to allow deletes. */
-  server(signal: AbortSignal): Promise<ServerFacts>;
+  /** The server's version, once its operator is seen to trust our key and its resolver to allow deletes. */
+  version(signal: AbortSignal): Promise<string>;
   /** JWT of an account; undefined when the server has none. */
   lookup(account: string, signal: AbortSignal): Promise<string | undefined>;
   push(jwt: string, signal: AbortSignal): Promise<void>;
@@ -30,15 +32,20 @@ export interface SystemAccount {
   close(): Promise<void>;
 }
 
-export interface ServerFacts {
-  readonly version: string;
-  readonly jetstream: boolean;
-  readonly roundTripMs: number;
-}
-
 interface SystemOptions extends Reach {
   readonly creds: string;
   readonly operator: KeyPair;
+}
+
+/** The server's resolver holds as many accounts as it may. */
+export class StoreFull extends Unavailable {
+  constructor(url: string) {
+    super(`the account store of NATS at ${url} is full`, {
+      reason: "failed",
+      service: "nats",
+      hint: "Raise `limit` in the resolver block of nats-server's configuration, or undeploy with --force what is no longer needed.",
+    });
+  }
 }
 
 const answerSchema = z.object({
@@ -46,32 +53,54 @@ const answerSchema = z.object({
 });
 const listSchema = z.object({ data: z.array(z.string()) });
 
+interface Opened {
+  readonly nats: NatsConnection;
+  /** Aborts when the connection ends, as some of the client's waits never do then. */
+  readonly lost: AbortSignal;
+}
+
 /** Connects when first used, and again after a connection was lost. */
 export function openSystemAccount(options: SystemOptions): SystemAccount {
   const { operator, address } = options;
-  let current: Promise<NatsConnection> | undefined;
+  const closing = new AbortController();
+  let current: Promise<Opened> | undefined;
 
-  function connection(): Promise<NatsConnection> {
+  function connection(): Promise<Opened> {
     if (current === undefined) {
-      const opening = open();
+      const lost = new AbortController();
+      const opening = open().then((nats) => ({ nats, lost: lost.signal }));
       const forget = (): void => {
+        lost.abort(new errors.ClosedConnectionError());
         if (current === opening) current = undefined;
       };
-      opening.then((opened) => opened.closed().then(forget), forget);
+      opening.then(({ nats }) => nats.closed().then(forget), forget);
       current = opening;
     }
     return current;
   }
 
   async function open(): Promise<NatsConnection> {
-    const opened = await login(options, options.creds, INBOX_PREFIX);
+    let opened: NatsConnection | undefined;
     try {
+      await requireLogin();
+      opened = await login(options, options.creds, INBOX_PREFIX);
       await checkTrust(opened);
       return opened;
     } catch (error) {
-      await opened.close();
-      throw error;
+      await opened?.close();
+      throw explain(error, "connecting to NATS", address);
     }
+  }
+
+  async function requireLogin(): Promise<void> {
+    const answer = await tryLogin(options, requireCreds(options.creds), closing.signal);
+    if (answer === "unchallenged") throw notOperatorMode(address);
+    if (answer === "refused")
+      throw new Unavailable(`NATS at ${address.url} refuses the credentials of the system account`, {
+        reason: "stale_credentials",
+        service: "nats",
+        hint: "Check that TENTACULAR_NATS_SYSTEM_CREDS is a user of this server's system account and is not revoked.",
+      });
   }
 
   /**
@@ -109,33 +138,37 @@ export function openSystemAccount(options: SystemOptions): SystemAccount {
     }
   }
 
-  async function request(
+  /** Works on the connection; once more on a new one, when the server had closed it unnoticed. */
+  async function use<T>(
     attempted: string,
     signal: AbortSignal,
-    subject: string,
-    payload?: string,
-  ): Promise<Msg> {
-    try {
-      const asking = async (): Promise<Msg> => ask(await connection(), subject, payload);
-      return await within(signal, asking());
-    } catch (error) {
-      signal.throwIfAborted();
-      throw explain(error, attempted, address);
+    work: (opened: NatsConnection) => Promise<T>,
+  ): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      let opened: Opened | undefined;
+      try {
+        opened = await within(signal, connection());
+        return await within(AbortSignal.any([signal, opened.lost]), work(opened.nats));
+      } catch (error) {
+        // Nobody answered on a connection that stood, perhaps by half: the next call makes a new one.
+        if (isTimeout(signal.reason)) void opened?.nats.close();
+        signal.throwIfAborted();
+        if (attempt === 1 && opened?.nats.isClosed() === true && !isTimeout(error)) continue;
+        throw explain(error, attempted, address);
+      }
     }
   }
 
+  function request(attempted: string, signal: AbortSignal, subject: string, payload?: string): Promise<Msg> {
+    return use(attempted, signal, (opened) => ask(opened, subject, payload));
+  }
+
   return {
-    async server(signal) {
-      try {
-        const opened = await within(signal, connection());
-        const roundTripMs = await within(signal, opened.rtt());
-        const { version = "", jetstream = false } = opened.info ?? {};
-        return { version, jetstream, roundTripMs };
-      } catch (error) {
-        signal.throwIfAborted();
-        throw explain(error, "NATS", address);
-      }
-    },
+    version: (signal) =>
+      use("asking NATS", signal, async (opened) => {
+        await opened.rtt();
+        return opened.info?.version ?? "unknown";
+      }),
 
     async lookup(account, signal) {
       const answer = await request(
@@ -151,12 +184,7 @@ export function openSystemAccount(options: SystemOptions): SystemAccount {
       const answer = await request("writing an account to NATS", signal, "$SYS.REQ.CLAIMS.UPDATE", jwt);
       const problem = problemIn(answer);
       if (problem === undefined) return;
-      if (problem.includes("jwt store is full"))
-        throw new Unavailable(`the account store of NATS at ${address.url} is full`, {
-          reason: "failed",
-          service: "nats",
-          hint: "Raise `limit` in the resolver block of nats-server's configuration, or undeploy with --force what is no longer needed.",
-        });
+      if (problem.includes("jwt store is full")) throw new StoreFull(address.url);
       throw refused("NATS does not take an account", problem);
     },
 
@@ -177,7 +205,8 @@ export function openSystemAccount(options: SystemOptions): SystemAccount {
     },
 
     async close() {
-      await (await current?.catch(() => undefined))?.close();
+      closing.abort(new Error("the registrar was closed"));
+      await (await current?.catch(() => undefined))?.nats.close();
     },
   };
 }

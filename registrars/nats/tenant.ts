@@ -1,21 +1,24 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { explain, isFull, isRefusal, login, type Reach, within } from "./connection.ts";
+import { explain, login, type Reach, requireCreds, within } from "./connection.ts";
+import { tryLogin } from "./try-login.ts";
 
 /** What the registrar does as a tentacle, with a credential of its account. */
 export interface Tenant {
-  /** Does the server let this credential in? Asks again for `patienceMs`, as a cluster takes a moment to agree. */
-  accepts(creds: string, patienceMs: number, signal: AbortSignal): Promise<boolean>;
-  /** What the account stores; undefined without JetStream, or when it has all the connections that it may. */
-  usage(creds: string, signal: AbortSignal): Promise<Usage | undefined>;
-  /** Deletes every stream of the account, with the buckets that lie on streams; returns their names. */
-  purge(creds: string, signal: AbortSignal): Promise<readonly string[]>;
+  /**
+   * Does the server let this credential in, were there a connection left? Asks again for `patienceMs`, as a cluster
+   * takes a moment to agree.
+   */
+  accepts(creds: string, patienceMs: number, signal: AbortSignal): Promise<"yes" | "full" | false>;
+  /** What the account stores; undefined when the server has no JetStream, "refused" when just this account has none. */
+  usage(creds: string, signal: AbortSignal): Promise<Usage | "refused" | undefined>;
+  /** Deletes every stream of the account, the buckets that lie on streams too; returns their names. "refused" as above. */
+  purge(creds: string, signal: AbortSignal): Promise<readonly string[] | "refused">;
 }
 
 export interface Usage {
   readonly streams: number;
-  readonly consumers: number;
   readonly storedBytes: number;
 }
 
@@ -41,15 +44,13 @@ export function actAsTenant(reach: Reach, inboxPrefix: string): Tenant {
     async accepts(creds, patienceMs, signal) {
       const deadline = Date.now() + patienceMs;
       for (;;) {
-        try {
-          await use(creds, signal, (connection) => connection.flush());
-          return true;
-        } catch (error) {
+        const answer = await tryLogin(reach, requireCreds(creds), signal).catch((error: unknown) => {
           signal.throwIfAborted();
-          if (isFull(error)) return true;
-          if (!isRefusal(error)) throw explain(error, "logging in to NATS as a tentacle", reach.address);
-          if (Date.now() >= deadline) return false;
-        }
+          throw explain(error, "logging in to NATS as a tentacle", reach.address);
+        });
+        if (answer === "full") return "full";
+        if (answer === "accepted") return "yes";
+        if (Date.now() >= deadline) return false;
         await sleep(50, undefined, { signal });
       }
     },
@@ -58,13 +59,13 @@ export function actAsTenant(reach: Reach, inboxPrefix: string): Tenant {
       try {
         return await use(creds, signal, async (connection) => {
           if (connection.info?.jetstream !== true) return undefined;
-          const { streams, consumers, storage } = await (await jetstreamManager(connection)).getAccountInfo();
-          return { streams, consumers, storedBytes: storage };
+          const { streams, storage } = await (await jetstreamManager(connection)).getAccountInfo();
+          return { streams, storedBytes: storage };
         });
       } catch (error) {
         signal.throwIfAborted();
-        if (isFull(error)) return undefined;
-        throw explain(error, "reading what a tentacle stores in NATS", reach.address);
+        if (isNotEnabled(error)) return "refused";
+        throw explain(error, "asking NATS what a tentacle stores", reach.address);
       }
     },
 
@@ -80,8 +81,14 @@ export function actAsTenant(reach: Reach, inboxPrefix: string): Tenant {
         });
       } catch (error) {
         signal.throwIfAborted();
+        if (isNotEnabled(error)) return "refused";
         throw explain(error, "deleting the streams of a tentacle in NATS", reach.address);
       }
     },
   };
+}
+
+/** Has this account no JetStream? The library does not export the class. */
+function isNotEnabled(error: unknown): boolean {
+  return error instanceof Error && error.name === "JetStreamNotEnabled";
 }
