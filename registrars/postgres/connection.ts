@@ -1,11 +1,11 @@
 import type { ConnectionOptions } from "node:tls";
 import pLimit from "p-limit";
 import pRetry from "p-retry";
-import postgres, { type Sql, type TransactionSql } from "postgres";
+import postgres, { type Sql } from "postgres";
 import { explain, isOverLimit, isRefusedLogin, isTransient } from "./errors.ts";
 import type { PostgresSettings } from "./settings.ts";
 
-export type { Sql, TransactionSql };
+export type { Sql };
 
 /** SQL text with `%I` for an identifier, `%L` for a literal, and what to put there: the server itself quotes. */
 export type Statement = readonly [template: string, ...values: readonly string[]];
@@ -19,7 +19,7 @@ export interface Login {
 export interface Connector {
   /**
    * Runs `work` on a connection of the admin user, once more when it met a passing trouble: `work` must be idempotent.
-   * Ends when `signal` aborts; a transaction that is open then is rolled back. Other databases by `database`.
+   * Ends when `signal` aborts; the server rolls back a transaction that is open then. Other databases by `database`.
    */
   asAdmin<T>(signal: AbortSignal, work: (sql: Sql) => Promise<T>, database?: string): Promise<T>;
 
@@ -34,7 +34,7 @@ export function createConnector(settings: PostgresSettings): Connector {
   const limit = pLimit(AT_ONCE);
 
   function connect(login: Login, database: string): Sql {
-    return postgres({
+    const sql = postgres({
       host: settings.host,
       port: settings.port,
       user: login.user,
@@ -47,7 +47,10 @@ export function createConnector(settings: PostgresSettings): Connector {
       fetch_types: false,
       connection: { application_name: "tentacular", search_path: "pg_catalog" },
       onnotice: () => {},
+      // Never a second connection: what follows in a transaction must not run outside of it.
+      onclose: () => void sql.end({ timeout: 0 }),
     });
+    return sql;
   }
 
   /** Runs `work` on one connection; an abort cuts it. */
@@ -129,14 +132,43 @@ function tlsOptions(settings: PostgresSettings): boolean | "require" | "prefer" 
   }
 }
 
+/**
+ * Runs `work` in a transaction. Not by the library's `begin`: when the server ends the connection between two
+ * statements, that writes its ROLLBACK to a socket that is gone, in a timer, and the exception ends the process.
+ */
+export async function transaction<T>(sql: Sql, work: () => Promise<T>): Promise<T> {
+  await sql`BEGIN`;
+  try {
+    const result = await work();
+    await sql`COMMIT`;
+    return result;
+  } catch (error) {
+    // On a lost connection there is nothing left to roll back.
+    await sql`ROLLBACK`.catch(() => {});
+    throw error;
+  }
+}
+
+/** Runs `work` within a transaction so that its failure leaves the rest of the transaction whole. */
+export async function attempt(sql: Sql, work: () => Promise<unknown>): Promise<void> {
+  await sql`SAVEPOINT attempt`;
+  try {
+    await work();
+  } catch (error) {
+    await sql`ROLLBACK TO SAVEPOINT attempt`;
+    throw error;
+  }
+  await sql`RELEASE SAVEPOINT attempt`;
+}
+
 /** Runs statements in order. The server puts the values in, by its own rules of quoting. */
-export async function run(tx: TransactionSql, statements: readonly Statement[]): Promise<void> {
+export async function run(sql: Sql, statements: readonly Statement[]): Promise<void> {
   if (statements.length === 0) return;
-  const rows = await tx<{ text: string }[]>`
+  const rows = await sql<{ text: string }[]>`
     SELECT format(entry ->> 0, VARIADIC ARRAY(
       SELECT value FROM jsonb_array_elements_text(entry) WITH ORDINALITY AS v (value, position)
       WHERE position > 1 ORDER BY position)) AS text
     FROM jsonb_array_elements(${JSON.stringify(statements)}::text::jsonb) WITH ORDINALITY AS s (entry, number)
     ORDER BY number`;
-  await tx.unsafe(rows.map(({ text }) => text).join(";\n"));
+  await sql.unsafe(rows.map(({ text }) => text).join(";\n"));
 }

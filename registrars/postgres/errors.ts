@@ -9,14 +9,13 @@ export function errorCode(error: unknown): string | undefined {
   return coded.safeParse(error).data?.code;
 }
 
+const LOST_RACE = ["23505", "42710", "42P06", "42P07", "XX000", "40001", "40P01"];
+const LOST_CONNECTION = ["57P01", "ECONNRESET", "CONNECTION_CLOSED", "CONNECTION_ENDED"];
+
 /** Worth one more try: lost a race on a catalog row, a deadlock, a server that restarts, a cut connection. */
 export function isTransient(error: unknown): boolean {
   const code = errorCode(error) ?? "";
-  return (
-    ["23505", "42710", "42P06", "42P07", "XX000", "40001", "40P01", "57P01", "ECONNRESET"].includes(code) ||
-    code === "CONNECTION_CLOSED" ||
-    /^08...$/.test(code)
-  );
+  return LOST_RACE.includes(code) || LOST_CONNECTION.includes(code) || /^08...$/.test(code);
 }
 
 /** Was the login itself refused: password, NOLOGIN, or no right to connect? */
@@ -80,6 +79,14 @@ export function explain(error: unknown, settings: PostgresSettings): unknown {
       return new Unavailable(`${at} is read-only`, {
         reason: "failed",
         hint: "Point TENTACULAR_POSTGRES_ADMIN_HOST at the primary, not at a replica.",
+        cause: error,
+      });
+    case "40001":
+    case "40P01":
+    case "XX000":
+      return new Unavailable("Postgres gave precedence to another change at the same time, twice", {
+        reason: "failed",
+        hint: "Try again in a moment.",
         cause: error,
       });
     default:

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Logger } from "../../src/log.ts";
-import { run, type Sql, type Statement, type TransactionSql } from "./connection.ts";
+import { run, type Sql, type Statement } from "./connection.ts";
 
 /** A right that PUBLIC, so every tentacle, has on the server and should not have. */
 export interface Gap {
@@ -48,7 +48,7 @@ const WORDS = {
  * Other databases are never touched, and neither is ours while tables of others live in it: people may rely on
  * these rights. Such gaps are shown with the SQL that closes them.
  */
-export async function readGaps(sql: Sql | TransactionSql): Promise<readonly Gap[]> {
+export async function readGaps(sql: Sql): Promise<readonly Gap[]> {
   const rows = z.array(rowSchema).parse(
     await sql`
       SELECT 'database' AS kind, datname::text AS name, pg_has_role(datdba, 'USAGE') AS allowed
@@ -84,10 +84,10 @@ export async function readGaps(sql: Sql | TransactionSql): Promise<readonly Gap[
 }
 
 /** Closes the gaps that are ours to close. */
-export async function closeGaps(tx: TransactionSql, log: Logger): Promise<readonly Gap[]> {
-  const ours = (await readGaps(tx)).filter((gap) => gap.ours);
+export async function closeGaps(sql: Sql, log: Logger): Promise<readonly Gap[]> {
+  const ours = (await readGaps(sql)).filter((gap) => gap.ours);
   await run(
-    tx,
+    sql,
     ours.map(({ fix }) => fix),
   );
   for (const { sql } of ours) log.info({ sql }, "closed the database against tentacles");
@@ -95,7 +95,7 @@ export async function closeGaps(tx: TransactionSql, log: Logger): Promise<readon
 }
 
 /** Has the database tables that are neither a tentacle's nor an extension's? */
-async function isShared(sql: Sql | TransactionSql): Promise<boolean> {
+async function isShared(sql: Sql): Promise<boolean> {
   const [row] = await sql`
     SELECT EXISTS (
       SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -101,23 +101,23 @@ async function mend(
   current: string | undefined,
   login?: { readonly name: string; readonly verifier: string },
 ): Promise<Mended> {
-  return locked(sql, adminSchema(context.installation), async (tx) => {
+  return locked(sql, adminSchema(context.installation), async () => {
     const found: Difference[] = [];
-    const gaps = await closeGaps(tx, context.log);
+    const gaps = await closeGaps(sql, context.log);
     for (let pass = 1; ; pass++) {
-      const state = await readState(tx, names);
+      const state = await readState(sql, names);
       refuseForeign(state, names);
       const now = differences(state, names, current);
       if (now.length === 0) {
         // Already there when the connection was cut after a commit, and this is the second try.
         if (login !== undefined && !state.logins.some(({ name }) => name === login.name))
-          await run(tx, createLogin(login.name, login.verifier, names));
+          await run(sql, createLogin(login.name, login.verifier, names));
         break;
       }
       if (pass > PASSES) throw notMended(now, context, undefined);
       try {
         await run(
-          tx,
+          sql,
           now.flatMap(({ fix }) => fix),
         );
       } catch (error) {

@@ -3,11 +3,11 @@ import { z } from "zod";
 import { Conflict, Unavailable } from "../../src/errors.ts";
 import type { Call, Credentials, Drift, Removal } from "../../src/exoskeleton/registrar.ts";
 import type { Identity } from "../../src/tentacle/identity.ts";
-import { run, type Sql, type Statement, type TransactionSql } from "./connection.ts";
+import { attempt, run, type Sql, type Statement, transaction } from "./connection.ts";
 import type { PostgresContext } from "./context.ts";
 import { loginOf } from "./credentials.ts";
 import { foreignObject } from "./differences.ts";
-import { errorCode } from "./errors.ts";
+import { errorCode, isTransient } from "./errors.ts";
 import { locked } from "./lock.ts";
 import { adminSchema, postgresNames, type PostgresNames } from "./names.ts";
 import { readState, type RoleState, type State } from "./state.ts";
@@ -97,30 +97,30 @@ async function remove(
   const { connector, log } = context;
   const lockIn = adminSchema(context.installation);
   const { signal } = call;
-  const failed: Drift[] = [];
 
   const start = await connector.asAdmin(signal, async (sql) => {
     const state = await readState(sql, names);
     const targets = choose(state);
     const foreign = foreignObject(state, names);
-    if (isEmpty(targets)) return { foreign, targets: undefined, elsewhere: [] };
-    await locked(sql, lockIn, (tx) => closeDoors(tx, state, targets, names));
+    if (isEmpty(targets)) return { foreign, nothing: true, open: 0, elsewhere: [] };
+    await locked(sql, lockIn, () => closeDoors(sql, state, targets, names));
     const logins = targets.logins.map(({ name }) => name);
     const roles = targets.owner === undefined ? logins : [...logins, targets.owner];
     call.progress?.("ending open sessions");
     const open = await endSessions(sql, roles, signal);
-    if (open > 0) failed.push({ item: "sessions", problem: `${open} did not end` });
-    return { foreign, targets, elsewhere: await findElsewhere(sql, roles) };
+    return { foreign, nothing: false, open, elsewhere: await findElsewhere(sql, roles) };
   });
+  const failed: Drift[] = [];
   if (start.foreign !== undefined)
     failed.push({ item: start.foreign, problem: "is not marked as this tentacle's; left as it is" });
-  if (start.targets === undefined) return { removed: [], failed };
+  if (start.nothing) return { removed: [], failed };
+  if (start.open > 0) failed.push({ item: "sessions", problem: `${start.open} did not end` });
 
   for (const { database, role } of start.elsewhere)
     await connector
       .asAdmin(
         signal,
-        (sql) => sql.begin((tx) => run(tx, [["SET LOCAL lock_timeout = '5s'"], ["DROP OWNED BY %I", role]])),
+        (sql) => transaction(sql, () => run(sql, [["SET LOCAL lock_timeout = '5s'"], dropOwned(role)])),
         database,
       )
       .catch((error: unknown) => {
@@ -130,22 +130,22 @@ async function remove(
       });
 
   return connector.asAdmin(signal, (sql) =>
-    locked(sql, lockIn, async (tx) => {
-      const state = await readState(tx, names);
+    locked(sql, lockIn, async () => {
+      const state = await readState(sql, names);
       const removed: string[] = [];
       const problems = [...failed];
-      for (const { item, statements } of parts(choose(state), ownerNow(state, names))) {
+      for (const { item, steps } of parts(choose(state), ownerNow(state, names))) {
         call.progress?.(`removing ${item}`);
         try {
-          await tx.savepoint((savepoint) => run(savepoint, statements));
+          for (const statements of steps) await attempt(sql, () => run(sql, statements));
           removed.push(item);
         } catch (error) {
-          signal.throwIfAborted();
+          if (signal.aborted || isTransient(error)) throw error;
           log.warn({ error, item }, "could not remove a part of a tentacle");
-          problems.push({ item, problem: await whyNot(tx, error, item) });
+          problems.push({ item, problem: await whyNot(sql, error, item) });
         }
       }
-      await letGo(tx, names);
+      await letGo(sql, names);
       return { removed, failed: problems };
     }),
   );
@@ -156,15 +156,10 @@ function isEmpty({ logins, schema, owner }: Targets): boolean {
 }
 
 /** Commits before any session is ended, or a client would be back at once. */
-async function closeDoors(
-  tx: TransactionSql,
-  state: State,
-  targets: Targets,
-  names: PostgresNames,
-): Promise<void> {
+async function closeDoors(sql: Sql, state: State, targets: Targets, names: PostgresNames): Promise<void> {
   const owner = ownerNow(state, names);
   const ownerRole = state.owner?.name === owner ? state.owner : undefined;
-  await run(tx, [
+  await run(sql, [
     ...targets.logins.filter(({ login }) => login).map(({ name }) => noLogin(name)),
     ...(ownerRole?.login === true ? [noLogin(ownerRole.name)] : []),
     ...targets.logins.filter(({ controlled }) => !controlled).map(({ name }) => takeControl(state, name)),
@@ -177,19 +172,19 @@ function noLogin(role: string): Statement {
 }
 
 /** The owner stays when the data is kept; the admin user needs no hold on it then. */
-async function letGo(tx: TransactionSql, names: PostgresNames): Promise<void> {
-  const state = await readState(tx, names);
+async function letGo(sql: Sql, names: PostgresNames): Promise<void> {
+  const state = await readState(sql, names);
   if (state.owner?.mark === names.mark && state.owner.controlled)
-    await run(tx, [giveUpControl(state, names.owner)]);
+    await run(sql, [giveUpControl(state, names.owner)]);
 }
 
 /** Ends the sessions of these roles in every database; says how many would not end. */
 async function endSessions(sql: Sql, roles: readonly string[], signal: AbortSignal): Promise<number> {
   if (roles.length === 0) return 0;
-  for (let attempt = 1; ; attempt++) {
+  for (let round = 1; ; round++) {
     const open = await sql`
       SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE usename IN ${sql(roles)}`;
-    if (open.length === 0 || attempt === 20) return open.length;
+    if (open.length === 0 || round === 20) return open.length;
     await sleep(50, undefined, { signal });
   }
 }
@@ -207,43 +202,38 @@ async function findElsewhere(
   return z.array(z.object({ database: z.string(), role: z.string() })).parse(rows);
 }
 
+/** What to remove, in steps of which a done one stays done when the next cannot be. */
 interface Part {
   readonly item: string;
-  readonly statements: readonly Statement[];
+  readonly steps: readonly (readonly Statement[])[];
 }
 
-function parts(targets: Targets, owner: string | undefined): readonly Part[] {
-  const { logins, schema } = targets;
-  return [
-    ...(schema === undefined
-      ? []
-      : [{ item: `schema ${schema}`, statements: [["DROP SCHEMA %I CASCADE", schema]] as const }]),
-    ...logins.map(({ name }) => ({
-      item: `login ${name}`,
-      // A session may have left the owner's role by SET ROLE NONE and own things itself.
-      statements: [
-        ...(owner === undefined ? [] : [["REASSIGN OWNED BY %I TO %I", name, owner] as const]),
-        ["DROP OWNED BY %I", name] as const,
-        ["DROP ROLE %I", name] as const,
-      ],
-    })),
-    ...(targets.owner === undefined
-      ? []
-      : [
-          {
-            item: `role ${targets.owner}`,
-            statements: [
-              ["DROP OWNED BY %I", targets.owner] as const,
-              ["DROP ROLE %I", targets.owner] as const,
-            ],
-          },
-        ]),
-  ];
+function parts({ logins, schema, owner }: Targets, dataOwner: string | undefined): readonly Part[] {
+  const found: Part[] = [];
+  if (schema !== undefined)
+    found.push({ item: `schema ${schema}`, steps: [[["DROP SCHEMA %I CASCADE", schema]]] });
+  for (const { name } of logins) {
+    // A session may have left the owner's role by SET ROLE NONE and own things itself.
+    const keep: readonly Statement[] =
+      dataOwner === undefined ? [] : [["REASSIGN OWNED BY %I TO %I", name, dataOwner]];
+    found.push({ item: `login ${name}`, steps: [[...keep, dropOwned(name)], [dropRole(name)]] });
+  }
+  if (owner !== undefined)
+    found.push({ item: `role ${owner}`, steps: [[dropOwned(owner)], [dropRole(owner)]] });
+  return found;
 }
 
-async function whyNot(tx: TransactionSql, error: unknown, item: string): Promise<string> {
+function dropOwned(role: string): Statement {
+  return ["DROP OWNED BY %I", role];
+}
+
+function dropRole(role: string): Statement {
+  return ["DROP ROLE %I", role];
+}
+
+async function whyNot(sql: Sql, error: unknown, item: string): Promise<string> {
   const code = errorCode(error);
-  if (code === "2BP01") return `still ${await dependents(tx, item)}`;
+  if (code === "2BP01") return `still ${await dependents(sql, item)}`;
   if (code === "55P03" || code === "57014")
     return "is locked by another session, or by a prepared transaction (pg_prepared_xacts)";
   if (code === "42501") return "may not be removed by the admin user";
@@ -251,10 +241,10 @@ async function whyNot(tx: TransactionSql, error: unknown, item: string): Promise
 }
 
 /** Counts what holds a role, by our own words: the names of such objects are a tenant's text. */
-async function dependents(tx: TransactionSql, item: string): Promise<string> {
+async function dependents(sql: Sql, item: string): Promise<string> {
   const [, name = ""] = item.split(" ");
   const rows = z.array(z.object({ place: z.string(), count: z.number() })).parse(
-    await tx`
+    await sql`
       SELECT coalesce('database ' || datname, 'the whole server') AS place, count(*)::int AS count
       FROM pg_shdepend s JOIN pg_roles r ON r.oid = s.refobjid LEFT JOIN pg_database d ON d.oid = s.dbid
       WHERE s.refclassid = 'pg_authid'::regclass AND rolname = ${name} GROUP BY datname`,

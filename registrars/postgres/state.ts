@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Sql, TransactionSql } from "./connection.ts";
+import type { Sql } from "./connection.ts";
 import type { PostgresNames } from "./names.ts";
 
 const grantSchema = z.object({
@@ -69,7 +69,7 @@ export interface State {
 }
 
 /** Reads the state in one query of the catalogs; takes no lock that a tentacle could hold. */
-export async function readState(sql: Sql | TransactionSql, names: PostgresNames): Promise<State> {
+export async function readState(sql: Sql, names: PostgresNames): Promise<State> {
   const { owner: name, mark, loginMark } = names;
   const [row] = await sql`
     WITH found AS (

@@ -80,7 +80,6 @@ export async function createTestDatabase(
         user: String(credentials.user),
         password: String(credentials.password),
         max,
-        fetch_types: false,
         onnotice: () => {},
       }),
     drop: async () => {
