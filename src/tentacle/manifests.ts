@@ -93,7 +93,8 @@ export function buildManifests(input: ManifestInput): readonly ClusterObject[] {
     secrets: names.secrets,
     serviceAccount: names.workload,
   });
-  const checksum = hash(canonical([code.data, engine.metadata.name, credentials.data, secrets.data, spec]));
+  // Without the author's secrets: the engine reads them anew when they change, and a short one could be guessed from a hash.
+  const checksum = hash(canonical([code.data, engine.metadata.name, credentials.data, hasSecrets, spec]));
   return [
     engine,
     code,

@@ -35,7 +35,7 @@ export interface Checked {
 export function validate(deps: PipelineDependencies, request: DeployRequest): Validated {
   const { tentacle, warnings } = parseWorkflow(request.workflow);
   const known = deps.exoskeleton.services.map(({ definition }) => definition);
-  refuse([...checkManaged(tentacle, known), ...checkFiles(tentacle, request.files)]);
+  refuse([...checkManaged(tentacle, known), ...checkFiles(tentacle, request.files, request.workflow)]);
   const enclave = request.enclave ?? tentacle.enclave ?? deps.defaultEnclave;
   const elsewhere = tentacle.enclave !== undefined && tentacle.enclave !== enclave;
   return {
@@ -79,7 +79,8 @@ function refuse(issues: readonly Issue[]): void {
   const first = issues[0];
   if (first === undefined) return;
   const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : "";
-  throw new InvalidInput(`${first.path}: ${first.message}${more}`, {
+  const place = first.message.includes(first.path) ? "" : `${first.path}: `;
+  throw new InvalidInput(`${place}${first.message}${more}`, {
     hint: first.hint,
     path: first.path,
     issues,
