@@ -6,7 +6,7 @@ export interface EngineCommand {
   readonly appDir: string;
   /** Where it listens: `0.0.0.0:8080` in a pod. */
   readonly listen: string;
-  /** `host:port`, `host`, or CIDR entries from the enriched contract: all that the nodes may reach (`reachOf`). */
+  /** `host:port`, `host`, or CIDR entries from the enriched contract: all that the nodes may reach. */
   readonly allowNet: readonly string[];
   /** Registries that the contract has module dependencies from (`registriesOf`); without one nothing is downloaded. */
   readonly modules?: readonly ("npm" | "jsr")[];

@@ -38,10 +38,6 @@ export interface CompiledDependency {
   readonly auth?: { readonly type: string; readonly secret: SecretRef };
   /** Everything else that the contract says of it, by name. */
   readonly fields: Readonly<Record<string, unknown>>;
-  /** What its nodes may reach, as `deno --allow-net` writes it. */
-  readonly reach: readonly string[];
-  /** Import specifier of a module dependency: `npm:zod@4`. */
-  readonly specifier?: string;
 }
 
 /** Name of the compiled file in the app folder. */
@@ -74,33 +70,12 @@ export function compileTentacle(
   };
 }
 
-/** All that the nodes of a tentacle may reach: the `allowNet` of its engine command. */
-export function reachOf(compiled: CompiledTentacle): readonly string[] {
-  return [...new Set(Object.values(compiled.dependencies).flatMap((dependency) => dependency.reach))];
-}
-
 /** Registries that the tentacle's nodes may import from: the `modules` of its engine command. */
-export function registriesOf(compiled: CompiledTentacle): readonly ("npm" | "jsr")[] {
-  const specifiers = Object.values(compiled.dependencies).map((dependency) => dependency.specifier ?? "");
+export function registriesOf(tentacle: Tentacle): readonly ("npm" | "jsr")[] {
+  const dependencies = Object.values(tentacle.contract.dependencies);
   return (["npm", "jsr"] as const).filter((registry) =>
-    specifiers.some((specifier) => specifier.startsWith(`${registry}:`)),
+    dependencies.some((dependency) => dependency.kind === "module" && dependency.protocol === registry),
   );
-}
-
-/**
- * Text of `deno.json` in the app folder: an import map from each module dependency, by its name in the contract and by its package
- * name, to the pinned package. `tentacular` is types only, so at run time it is an empty module.
- */
-export function denoConfig(compiled: CompiledTentacle): string {
-  const imports: Record<string, string> = { tentacular: "data:text/javascript,export%20{}" };
-  for (const [name, { specifier, fields }] of Object.entries(compiled.dependencies)) {
-    if (specifier === undefined) continue;
-    for (const key of new Set([name, String(fields.package)])) {
-      imports[key] = specifier;
-      imports[`${key}/`] = `${specifier.replace(":", ":/")}/`;
-    }
-  }
-  return `${JSON.stringify({ imports }, undefined, 2)}\n`;
 }
 
 function compileDependency(
@@ -113,7 +88,8 @@ function compileDependency(
       return {
         kind: "managed",
         protocol: filled?.protocol ?? dependency.protocol ?? "",
-        ...address(host, port),
+        ...(typeof host === "string" && { host }),
+        ...(typeof port === "number" && { port }),
         ...(filled?.auth !== undefined && {
           auth: { type: filled.auth.type, secret: secretRef(filled.auth.secret) },
         }),
@@ -121,43 +97,22 @@ function compileDependency(
       };
     }
     case "host": {
-      const { protocol, host, port, auth, extra } = dependency;
-      return {
-        kind: "host",
-        protocol,
-        ...address(host, port),
-        ...(auth !== undefined && { auth }),
-        fields: extra,
-      };
+      const { kind, protocol, host, port, auth, extra } = dependency;
+      return { kind, protocol, host, port, ...(auth !== undefined && { auth }), fields: extra };
     }
     case "dynamic-target": {
-      const { cidr, ports, extra } = dependency;
-      return {
-        kind: "dynamic-target",
-        protocol: "",
-        fields: { ...extra, cidr, ports },
-        reach: ports.map(({ port }) => hostAndPort(cidr, port)),
-      };
+      const { kind, cidr, ports, extra } = dependency;
+      return { kind, protocol: "", fields: { ...extra, cidr, ports } };
     }
     case "module": {
-      const { protocol, package: name, version } = dependency;
-      const specifier = `${protocol}:${name}@${version}`;
-      return { kind: "module", protocol, fields: { package: name, version }, reach: [], specifier };
+      const { kind, protocol, package: name, version } = dependency;
+      return { kind, protocol, fields: { package: name, version } };
     }
   }
 }
 
-/** The last dot parts service and key, as no key has one and a file name may. */
+/** The first dot parts service and key: a key may have dots, a service has none. */
 function secretRef(text: string): SecretRef {
-  const dot = text.lastIndexOf(".");
+  const dot = text.indexOf(".");
   return { service: text.slice(0, dot), key: text.slice(dot + 1) };
-}
-
-function address(host: unknown, port: unknown): Pick<CompiledDependency, "host" | "port" | "reach"> {
-  if (typeof host !== "string" || typeof port !== "number") return { reach: [] };
-  return { host, port, reach: [hostAndPort(host, port)] };
-}
-
-function hostAndPort(host: string, port: number): string {
-  return host.includes(":") && !host.startsWith("[") ? `[${host}]:${port}` : `${host}:${port}`;
 }

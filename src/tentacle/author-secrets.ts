@@ -1,11 +1,11 @@
 import { InvalidInput, type Issue } from "../errors.ts";
 import { formatBytes, limits } from "./limits.ts";
 import { isManagedName } from "./managed.ts";
-import { isRecord, quoted } from "./problems.ts";
+import { quoted } from "./problems.ts";
+import { type AuthorSecrets, parseSecret } from "./secret-file.ts";
 import type { Tentacle } from "./tentacle.ts";
 
-/** The author's own secrets: per service a text, or texts by key. */
-export type AuthorSecrets = Readonly<Record<string, Readonly<Record<string, string>> | string>>;
+export { type AuthorSecrets, parseSecret, secretValue } from "./secret-file.ts";
 
 const SERVICE = /^[A-Za-z0-9_-]{1,63}$/;
 const KEY = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,62}$/;
@@ -141,31 +141,6 @@ export function serializeSecrets(secrets: AuthorSecrets): Readonly<Record<string
 /** Back from the kept form. */
 export function parseSecrets(kept: Readonly<Record<string, string>>): AuthorSecrets {
   return Object.fromEntries(Object.entries(kept).map(([service, text]) => [service, parseSecret(text)]));
-}
-
-/** One service's secret: a JSON object of texts (numbers and booleans as texts), else the plain text itself. */
-export function parseSecret(text: string): Readonly<Record<string, string>> | string {
-  if (!text.trimStart().startsWith("{")) return text;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return text;
-  }
-  if (!isRecord(value)) return text;
-  const entries = Object.entries(value).flatMap(([key, item]): readonly (readonly [string, string])[] =>
-    typeof item === "string" || typeof item === "number" || typeof item === "boolean"
-      ? [[key, String(item)]]
-      : [],
-  );
-  return entries.length === Object.keys(value).length ? Object.fromEntries(entries) : text;
-}
-
-/** The value that `service.key` points to; a plain text is the value of any key. */
-export function secretValue(secrets: AuthorSecrets, service: string, key: string): string | undefined {
-  const value = Object.hasOwn(secrets, service) ? secrets[service] : undefined;
-  if (value === undefined || typeof value === "string") return value;
-  return Object.hasOwn(value, key) ? value[key] : undefined;
 }
 
 function sorted(value: Readonly<Record<string, string>>): Readonly<Record<string, string>> {

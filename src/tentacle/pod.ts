@@ -1,5 +1,6 @@
 import type { Container, Deployment, Volume, VolumeItem } from "../cluster/objects.ts";
 import { engineArgs } from "../engine/command.ts";
+import { registriesOf } from "../engine/compiled.ts";
 import { allowNetOf } from "./egress.ts";
 import type { FilledDependency, Sidecar, Tentacle } from "./tentacle.ts";
 
@@ -56,6 +57,7 @@ function engineContainer({ tentacle, filled, image }: PodInput): Container {
       appDir: "/app",
       listen: `0.0.0.0:${ENGINE_PORT}`,
       allowNet: allowNetOf(tentacle, filled),
+      modules: registriesOf(tentacle),
     }),
     env: [
       { name: "DENO_DIR", value: "/deno-dir" },

@@ -1,0 +1,34 @@
+import { mkdir, rename } from "node:fs/promises";
+import { builtinModules } from "node:module";
+import { dirname } from "node:path";
+import { build } from "esbuild";
+
+/** Bundles the engine into one minified file that Deno runs without a network, an environment, or a package. */
+export async function buildEngine(outfile: string): Promise<void> {
+  await mkdir(dirname(outfile), { recursive: true });
+  const temporary = `${outfile}.${process.pid}.mjs`;
+  await build({
+    entryPoints: ["src/engine/runtime/main.ts"],
+    absWorkingDir: new URL("..", import.meta.url).pathname,
+    outfile: temporary,
+    bundle: true,
+    minify: true,
+    // Names of functions and classes stay: they are in the stack traces and errors that authors read.
+    keepNames: true,
+    platform: "node",
+    format: "esm",
+    target: "es2024",
+    legalComments: "none",
+    // Deno knows the modules of Node by their full names only.
+    alias: Object.fromEntries(
+      builtinModules.filter((name) => !name.includes(":")).map((name) => [name, `node:${name}`]),
+    ),
+    // Libraries read settings such as PGSSL from the environment, for which the engine has no permission.
+    define: { "process.env": "{}" },
+    banner: {
+      js: 'import { createRequire as $require } from "node:module"; const require = $require(import.meta.url);',
+    },
+    logLevel: "warning",
+  });
+  await rename(temporary, outfile);
+}

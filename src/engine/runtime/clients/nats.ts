@@ -1,0 +1,29 @@
+import type { NatsConnection } from "@nats-io/transport-node";
+import type * as Library from "@nats-io/transport-node";
+import type { Fields } from "./fields.ts";
+
+/** A connection as this tentacle's user, whose replies arrive under its private inbox prefix. */
+export async function connectNats(
+  library: typeof Library,
+  fields: Fields,
+  name: string,
+): Promise<NatsConnection> {
+  const { text, number } = fields;
+  const creds = text("creds");
+  const inboxPrefix = text("inbox_prefix");
+  const ca = text("ca");
+  const secure = text("url")?.startsWith("tls:") === true || ca !== undefined;
+  return library.connect({
+    servers: `${text("host") ?? ""}:${number("port") ?? 4222}`,
+    name: `tentacular ${name}`,
+    ...(creds !== undefined && {
+      authenticator: library.credsAuthenticator(new TextEncoder().encode(creds)),
+    }),
+    ...(inboxPrefix !== undefined && { inboxPrefix }),
+    ...(secure && { tls: ca === undefined ? {} : { ca } }),
+    // Other servers of a cluster are not in the contract, so there is no permission to reach them.
+    ignoreClusterUpdates: true,
+    maxReconnectAttempts: -1,
+    timeout: 5_000,
+  });
+}

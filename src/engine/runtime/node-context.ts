@@ -1,0 +1,32 @@
+import type { CompiledTentacle } from "../compiled.ts";
+import type { Context } from "../context.ts";
+import type { Clients } from "./clients/index.ts";
+import { createDependency, undeclared } from "./dependency.ts";
+import type { EngineLog } from "./log.ts";
+import type { Secrets } from "./secrets.ts";
+
+/** What one node sees in one run. */
+export function createContext(
+  compiled: CompiledTentacle,
+  parts: { readonly secrets: Secrets; readonly clients: Clients; readonly log: EngineLog },
+  call: {
+    readonly node: string;
+    readonly run: { readonly id: string; readonly trigger: string };
+    readonly signal: AbortSignal;
+  },
+): Context {
+  const { secrets, clients, log } = parts;
+  const { dependencies, config } = compiled;
+  return {
+    ...call,
+    log,
+    // A copy: nodes that change it must not change it for one another.
+    config: structuredClone(config.values),
+    secrets: secrets.authored,
+    dependency(name) {
+      const contract = Object.hasOwn(dependencies, name) ? dependencies[name] : undefined;
+      if (contract === undefined) throw undeclared(name, Object.keys(dependencies));
+      return createDependency(name, contract, { secrets, clients });
+    },
+  };
+}
