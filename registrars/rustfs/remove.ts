@@ -67,16 +67,13 @@ export async function unregisterTenant(
     return failed.length === before;
   }
 
-  async function emptyPrefix(
-    prefix: string,
-    removedAlso: readonly string[] = [],
-  ): Promise<readonly string[]> {
+  async function empty(prefix: string): Promise<readonly string[]> {
     const { client } = store;
     const versioned = bucket?.versioned ?? false;
-    const purged = await purge({ client, bucket: store.bucket, prefix, versioned, ...call });
+    const progress = prefix === tenant.prefix ? call.progress : undefined;
+    const purged = await purge({ client, bucket: store.bucket, prefix, versioned, signal, progress });
     const problem = await keptProblem(workshop, purged, signal);
-    if (problem === undefined) return removedAlso.length > 0 ? removedAlso : phrases(purged);
-    failed.push({ item: prefix, problem });
+    if (problem !== undefined) failed.push({ item: prefix, problem });
     return phrases(purged);
   }
 
@@ -88,9 +85,7 @@ export async function unregisterTenant(
     });
 
   const emptied =
-    data === "delete" &&
-    bucket !== undefined &&
-    (await part(tenant.prefix, () => emptyPrefix(tenant.prefix)));
+    data === "delete" && bucket !== undefined && (await part(tenant.prefix, () => empty(tenant.prefix)));
 
   if (found.policy !== "absent" && found.policy !== "inline")
     await part(`policy ${tenant.base}`, async () => {
@@ -100,15 +95,22 @@ export async function unregisterTenant(
 
   // Last, and only when all is gone: while it is there, what is left is known to be ours.
   if (emptied && record !== undefined)
-    await part("record", () => emptyPrefix(tenant.recordKey, [`prefix ${tenant.prefix}`]));
+    await part("record", async () => {
+      await empty(tenant.recordKey);
+      return [`prefix ${tenant.prefix}`];
+    });
   return { removed, failed };
 }
 
 function phrases({ objects, uploads }: Purged): readonly string[] {
   return [
-    ...(objects > 0 ? [`${objects} objects`] : []),
-    ...(uploads > 0 ? [`${uploads} unfinished uploads`] : []),
+    ...(objects > 0 ? [counted(objects, "object")] : []),
+    ...(uploads > 0 ? [counted(uploads, "unfinished upload")] : []),
   ];
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 async function keptProblem(

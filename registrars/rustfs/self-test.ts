@@ -82,7 +82,7 @@ function checksOf(
         send,
       );
       await client.send(new ListPartsCommand({ ...object, UploadId }), send);
-      await client.send(new AbortMultipartUploadCommand({ ...object, UploadId }), send);
+      await client.send(new AbortMultipartUploadCommand({ ...object, UploadId }), send).catch(unlessEnded);
     },
     delete: () => client.send(new DeleteObjectCommand(object), send),
     "read-outside": () => client.send(new GetObjectCommand({ Bucket, Key: tenant.recordKey }), send),
@@ -97,6 +97,11 @@ function checksOf(
       client.send(new CopyObjectCommand({ ...object, CopySource: `${Bucket}/${tenant.recordKey}` }), send),
     "admin-call": () => dialect.adminCallAs(keys, signal),
   };
+}
+
+/** An upload that is not there was ended by a request whose answer was lost. */
+function unlessEnded(error: unknown): void {
+  if (errorCode(error) !== "NoSuchUpload") throw error;
 }
 
 /** Does it succeed, now or when the keys and rights have spread? */
