@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { AwsV4Signer } from "aws4fetch";
 import pRetry from "p-retry";
 import { ATTEMPTS, type Connection, type Keys } from "./connection.ts";
-import { AdminApiError, errorStatus } from "./errors.ts";
-import { type Answer, send } from "./http.ts";
+import { errorStatus } from "./errors.ts";
+import { errorOf, send } from "./http.ts";
 
 /** RustFS's admin API: plain JSON, signed like an S3 request. */
 export interface AdminApi {
@@ -71,11 +71,4 @@ export function createAdminApi(connection: Connection, keys: Keys): AdminApi {
 function isPassing(error: unknown): boolean {
   const status = errorStatus(error);
   return status === undefined || status === 503 || status === 429;
-}
-
-/** RustFS answers errors in S3's XML, whatever the request was. */
-function errorOf({ status, headers, text }: Answer): AdminApiError {
-  const code = /<Code>(\w+)<\/Code>/.exec(text)?.[1] ?? "UnknownError";
-  const message = /<Message>([^<]*)<\/Message>/.exec(text)?.[1] ?? `status ${status}`;
-  return new AdminApiError(code, message, status, headers);
 }

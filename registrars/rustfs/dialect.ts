@@ -1,4 +1,5 @@
 import type { Keys } from "./connection.ts";
+import type { CheckName } from "./self-test-names.ts";
 import type { Tenant } from "./tenant.ts";
 
 /**
@@ -6,6 +7,8 @@ import type { Tenant } from "./tenant.ts";
  * speak AWS IAM. Every method may be repeated, and throws what the service answered.
  */
 export interface IdentityDialect {
+  /** Checks of the self-test that this kind of service is known to fail; told in status, not refused. */
+  readonly knownGaps: readonly CheckName[];
   /** Asks, as administrator, what the other methods will need; throws when it is refused or spoken in vain. */
   check(signal: AbortSignal): Promise<void>;
   /** Every user and the policy of `tenant`, as they are. */

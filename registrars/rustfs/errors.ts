@@ -2,8 +2,8 @@ import { z } from "zod";
 import { TentacularError, Unavailable, type UnavailableReason } from "../../src/errors.ts";
 import type { RustfsSettings } from "./settings.ts";
 
-/** An error answer of the admin API, in the shape of the AWS clients' errors. */
-export class AdminApiError extends Error {
+/** An error answer to a request made without the AWS clients, in the shape of theirs. */
+export class AnsweredError extends Error {
   readonly $metadata: { readonly httpStatusCode: number };
   readonly $response: { readonly headers: Readonly<Record<string, string>> };
 

@@ -1,6 +1,7 @@
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { type Connection, REQUEST_MS } from "./connection.ts";
+import { AnsweredError } from "./errors.ts";
 
 /** An HTTP answer, whole. */
 export interface Answer {
@@ -46,4 +47,11 @@ export function send(
     request.on("error", fail);
     request.end(body);
   });
+}
+
+/** The error of an answer in S3's XML, which RustFS's admin API speaks too. */
+export function errorOf({ status, headers, text }: Answer): AnsweredError {
+  const code = /<Code>(\w+)<\/Code>/.exec(text)?.[1] ?? "UnknownError";
+  const message = /<Message>([^<]*)<\/Message>/.exec(text)?.[1] ?? `status ${status}`;
+  return new AnsweredError(code, message, status, headers);
 }

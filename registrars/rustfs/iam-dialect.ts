@@ -120,6 +120,8 @@ export function createIamDialect(connection: Connection, { bucket, endpoint }: I
   }
 
   return {
+    knownGaps: [],
+
     async check(signal) {
       await iam.send(new ListUsersCommand({ PathPrefix: PATH, MaxItems: 1 }), { abortSignal: signal });
     },

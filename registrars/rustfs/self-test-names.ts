@@ -7,6 +7,7 @@ export const refusedChecks = [
   "write-outside",
   "list-outside",
   "list-bucket",
+  "list-by-header",
   "list-uploads",
   "copy-from-outside",
   "admin-call",

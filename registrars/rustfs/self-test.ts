@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import {
   AbortMultipartUploadCommand,
   CopyObjectCommand,
@@ -11,19 +11,23 @@ import {
   PutObjectCommand,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
+import { AwsV4Signer } from "aws4fetch";
 import pRetry from "p-retry";
-import type { Keys } from "./connection.ts";
+import type { Connection, Keys } from "./connection.ts";
 import type { IdentityDialect } from "./dialect.ts";
 import { errorCode, isNotYetKnown, isRefusal } from "./errors.ts";
+import { errorOf, send } from "./http.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { purge } from "./purge.ts";
 import { type CheckName, allowedChecks, refusedChecks } from "./self-test-names.ts";
 import type { Tenant } from "./tenant.ts";
 
+const EMPTY_SHA256 = createHash("sha256").digest("hex");
 /** How long a service may take until new keys and rights are known everywhere. */
 const PROPAGATION_MS = 20_000;
 
 export interface SelfTestOptions {
+  readonly connection: Connection;
   readonly store: ObjectStore;
   readonly dialect: IdentityDialect;
   readonly tenant: Tenant;
@@ -60,7 +64,7 @@ export async function selfTest(options: SelfTestOptions): Promise<readonly Check
 }
 
 function checksOf(
-  { store, dialect, tenant, keys, signal }: SelfTestOptions,
+  { connection, store, dialect, tenant, keys, signal }: SelfTestOptions,
   inside: string,
   outside: string,
 ): Readonly<Record<CheckName, () => Promise<unknown>>> {
@@ -92,11 +96,33 @@ function checksOf(
     "list-outside": () =>
       client.send(new ListObjectsV2Command({ Bucket, Prefix: tenant.prefix.slice(0, -1), MaxKeys: 1 }), send),
     "list-bucket": () => client.send(new ListObjectsV2Command({ Bucket, MaxKeys: 1 }), send),
+    "list-by-header": () => listByHeader(connection, Bucket, tenant, keys, signal),
     "list-uploads": () => client.send(new ListMultipartUploadsCommand({ Bucket, MaxUploads: 1 }), send),
     "copy-from-outside": () =>
       client.send(new CopyObjectCommand({ ...object, CopySource: `${Bucket}/${tenant.recordKey}` }), send),
     "admin-call": () => dialect.adminCallAs(keys, signal),
   };
+}
+
+/**
+ * Lists the bucket and claims the allowed prefix in a header, which a service may take for the condition `s3:prefix`.
+ */
+async function listByHeader(
+  connection: Connection,
+  bucket: string,
+  tenant: Tenant,
+  keys: Keys,
+  signal: AbortSignal,
+): Promise<void> {
+  const signed = await new AwsV4Signer({
+    ...keys,
+    url: `${connection.endpoint}/${bucket}?list-type=2&max-keys=1`,
+    service: "s3",
+    region: connection.region,
+    headers: { prefix: tenant.prefix, "x-amz-content-sha256": EMPTY_SHA256 },
+  }).sign();
+  const answer = await send(signed.url, "GET", Object.fromEntries(signed.headers), "", connection, signal);
+  if (answer.status >= 400) throw errorOf(answer);
 }
 
 /** An upload that is not there was ended by a request whose answer was lost. */

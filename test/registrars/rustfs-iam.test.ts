@@ -70,7 +70,7 @@ describeRegistrar({
     createRustfs(store, {
       dialect: "iam",
       // What moto does not enforce: the condition on s3:prefix, and the source of a copy.
-      accept: "list-outside,list-bucket,copy-from-outside",
+      accept: "list-outside,list-bucket,list-by-header,copy-from-outside",
     }),
   login,
   openSession: async (credentials) => openSession(credentials),
