@@ -1,9 +1,7 @@
 import { createHash } from "node:crypto";
 import { AwsV4Signer } from "aws4fetch";
-import pRetry from "p-retry";
-import { ATTEMPTS, type Connection, type Keys } from "./connection.ts";
-import { errorStatus } from "./errors.ts";
-import { errorOf, send } from "./http.ts";
+import type { Connection, Keys } from "./connection.ts";
+import { errorOf, send, withRetries } from "./http.ts";
 
 /** RustFS's admin API: plain JSON, signed like an S3 request. */
 export interface AdminApi {
@@ -56,19 +54,6 @@ export function createAdminApi(connection: Connection, keys: Keys): AdminApi {
   }
 
   return {
-    call: (request, signal) =>
-      pRetry(() => once(request, signal), {
-        retries: ATTEMPTS - 1,
-        minTimeout: 100,
-        randomize: true,
-        signal,
-        shouldRetry: ({ error }) => isPassing(error),
-      }),
+    call: (request, signal) => withRetries(() => once(request, signal), signal),
   };
-}
-
-/** No answer at all, or one that says to come again. */
-function isPassing(error: unknown): boolean {
-  const status = errorStatus(error);
-  return status === undefined || status === 503 || status === 429;
 }

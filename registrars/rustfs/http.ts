@@ -1,7 +1,8 @@
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { type Connection, REQUEST_MS } from "./connection.ts";
-import { AnsweredError } from "./errors.ts";
+import pRetry from "p-retry";
+import { ATTEMPTS, type Connection, REQUEST_MS } from "./connection.ts";
+import { AnsweredError, errorStatus } from "./errors.ts";
 
 /** An HTTP answer, whole. */
 export interface Answer {
@@ -46,6 +47,20 @@ export function send(
     });
     request.on("error", fail);
     request.end(body);
+  });
+}
+
+/** Makes a request again that got no answer, or one that says to come again; as the AWS clients do. */
+export function withRetries<T>(once: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  return pRetry(once, {
+    retries: ATTEMPTS - 1,
+    minTimeout: 100,
+    randomize: true,
+    signal,
+    shouldRetry: ({ error }) => {
+      const status = errorStatus(error);
+      return status === undefined || status === 503 || status === 429;
+    },
   });
 }
 

@@ -16,7 +16,7 @@ import pRetry from "p-retry";
 import type { Connection, Keys } from "./connection.ts";
 import type { IdentityDialect } from "./dialect.ts";
 import { errorCode, isNotYetKnown, isRefusal } from "./errors.ts";
-import { errorOf, send } from "./http.ts";
+import { errorOf, send, withRetries } from "./http.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { purge } from "./purge.ts";
 import { type CheckName, allowedChecks, refusedChecks } from "./self-test-names.ts";
@@ -114,15 +114,18 @@ async function listByHeader(
   keys: Keys,
   signal: AbortSignal,
 ): Promise<void> {
-  const signed = await new AwsV4Signer({
-    ...keys,
-    url: `${connection.endpoint}/${bucket}?list-type=2&max-keys=1`,
-    service: "s3",
-    region: connection.region,
-    headers: { prefix: tenant.prefix, "x-amz-content-sha256": EMPTY_SHA256 },
-  }).sign();
-  const answer = await send(signed.url, "GET", Object.fromEntries(signed.headers), "", connection, signal);
-  if (answer.status >= 400) throw errorOf(answer);
+  await withRetries(async () => {
+    const signed = await new AwsV4Signer({
+      ...keys,
+      url: `${connection.endpoint}/${bucket}?list-type=2&max-keys=1`,
+      service: "s3",
+      region: connection.region,
+      headers: { prefix: tenant.prefix, "x-amz-content-sha256": EMPTY_SHA256 },
+    }).sign();
+    const headers = Object.fromEntries(signed.headers);
+    const answer = await send(signed.url, "GET", headers, "", connection, signal);
+    if (answer.status >= 400) throw errorOf(answer);
+  }, signal);
 }
 
 /** An upload that is not there was ended by a request whose answer was lost. */

@@ -8,6 +8,7 @@ export interface PassingRequest {
   readonly path: string;
   /** Who signed it. */
   readonly accessKey: string;
+  readonly body: string;
   /** Counts from 1. */
   readonly number: number;
 }
@@ -45,8 +46,9 @@ export async function startHttpProxy(target: string): Promise<HttpProxy> {
   const underWay = new Set<Promise<unknown>>();
   let fateOf: (request: PassingRequest) => Fate = () => "pass";
 
-  function handle(incoming: IncomingMessage, outgoing: ServerResponse): void {
-    const passing = describe(incoming, seen.length + 1);
+  async function handle(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const body = await bodyOf(incoming);
+    const passing = describe(incoming, body.toString("latin1"), seen.length + 1);
     seen.push(passing);
     const fate = fateOf(passing);
     if (fate === "silence") return;
@@ -55,12 +57,7 @@ export async function startHttpProxy(target: string): Promise<HttpProxy> {
       return;
     }
     if (typeof fate === "object") {
-      incoming.resume();
-      incoming.on("end", () =>
-        outgoing
-          .writeHead(fate.status, { "content-type": "application/xml", ...fate.headers })
-          .end(fate.body),
-      );
+      outgoing.writeHead(fate.status, { "content-type": "application/xml", ...fate.headers }).end(fate.body);
       return;
     }
     const url = new URL(passing.path, target);
@@ -80,10 +77,12 @@ export async function startHttpProxy(target: string): Promise<HttpProxy> {
     onward.on("error", () => incoming.socket.destroy());
     const done = once(onward, "close").finally(() => underWay.delete(done));
     underWay.add(done);
-    incoming.pipe(onward);
+    onward.end(body);
   }
 
-  const server = createServer(handle);
+  const server = createServer((incoming, outgoing) => {
+    handle(incoming, outgoing).catch(() => incoming.socket.destroy());
+  });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
@@ -105,7 +104,13 @@ export async function startHttpProxy(target: string): Promise<HttpProxy> {
   };
 }
 
-function describe(incoming: IncomingMessage, number: number): PassingRequest {
+async function bodyOf(incoming: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of incoming) if (chunk instanceof Buffer) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+function describe(incoming: IncomingMessage, body: string, number: number): PassingRequest {
   const accessKey = /Credential=([^/]+)\//.exec(incoming.headers.authorization ?? "")?.[1] ?? "";
-  return { method: incoming.method ?? "", path: incoming.url ?? "", accessKey, number };
+  return { method: incoming.method ?? "", path: incoming.url ?? "", accessKey, body, number };
 }
