@@ -11,6 +11,12 @@ export type Invocation = (
   command: (io: CommandIo) => Promise<ExitCode>,
 ) => Promise<void>;
 
+interface DeployFlags {
+  readonly dryRun?: boolean;
+  readonly showWorkflow?: boolean;
+  readonly replaceSecrets?: boolean;
+}
+
 /** The clients that `tntc mcp config` knows. */
 export const mcpClients = ["claude-desktop", "claude-code", "cursor", "vscode"] as const;
 
@@ -67,6 +73,7 @@ export function createProgram(invoke: Invocation): Command {
     .description("provision what a tentacle's contract asks for, and start it")
     .argument("[dir]", "folder with workflow.yaml", ".")
     .option("--dry-run", "print the plan and write nothing")
+    .option("--show-workflow", "also print workflow.yaml with its dependencies filled in")
     .option("--replace-secrets", "drop secrets that .secrets.yaml no longer has, instead of merging")
     .addHelpText(
       "after",
@@ -75,7 +82,7 @@ export function createProgram(invoke: Invocation): Command {
         ["tntc deploy ledger --dry-run", "what would be created, changed and kept"],
       ),
     )
-    .action((dir: string, options: { dryRun?: boolean; replaceSecrets?: boolean }, command: Command) =>
+    .action((dir: string, options: DeployFlags, command: Command) =>
       run(command, async (io) => (await import("./commands/deploy.ts")).run({ dir, ...options }, io)),
     );
   program

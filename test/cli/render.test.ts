@@ -65,23 +65,48 @@ const deployed: DeployResult = {
   next: "run",
 };
 
+const rendering = { style: off, command: "tntc deploy ledger" };
+
 it("prints a deploy with what was provisioned and the next command", () => {
-  expect(renderDeploy(parseResult("deploy", deploySchema, deployed), off)).toBe(
+  expect(renderDeploy(parseResult("deploy", deploySchema, deployed), rendering)).toBe(
     [
       "Deployed ledger 1.2.0 to enclave local: revision 3, in 1.2 s",
-      "  postgres  schema tn_ledger_ab12, login role tn_ledger_ab12_1  created schema, login role",
-      "  nats      subject tentacular.local.ledger.>                   repaired: the account had no limits",
+      "  postgres  provisioned",
+      "    schema      tn_ledger_ab12",
+      "    login role  tn_ledger_ab12_1",
+      "  nats  repaired: the account had no limits",
+      "    subject  tentacular.local.ledger.>",
       "",
       "next: tntc run ledger",
     ].join("\n"),
   );
 });
 
-it("prints a plan as a plan, with the workflow as it would be", () => {
-  const text = renderDeploy(deploySchema.parse({ ...deployed, dry_run: true }), off);
-  expect(text).toContain("Plan for ledger 1.2.0 to enclave local; nothing was written");
-  expect(text).toContain("  create     postgres schema tn_ledger_ab12\n  unchanged  Deployment ledger\n");
-  expect(text).toContain("workflow.yaml as it would be deployed:\nname: ledger\n");
+it("says of a deploy that what was deployed does not run, and where to look", () => {
+  const workload = { state: "failed", reason: "the engine ended 3 times", restarts: 3 };
+  expect(renderDeploy(deploySchema.parse({ ...deployed, dependencies: [], workload }), rendering)).toBe(
+    [
+      "Deployed ledger 1.2.0 to enclave local: revision 3, in 1.2 s; but it does not run:",
+      "  the engine ended 3 times",
+      "",
+      "next: tntc logs ledger",
+    ].join("\n"),
+  );
+});
+
+it("prints a plan as a plan, and the workflow as it would be when asked", () => {
+  const plan = deploySchema.parse({ ...deployed, dry_run: true, dependencies: [] });
+  expect(renderDeploy(plan, { ...rendering, showWorkflow: true })).toBe(
+    [
+      "Plan for ledger 1.2.0 to enclave local; nothing was written",
+      "  create     postgres schema tn_ledger_ab12",
+      "  unchanged  Deployment ledger",
+      "",
+      "name: ledger",
+      "",
+      "next: tntc deploy ledger",
+    ].join("\n"),
+  );
 });
 
 it("prints an undeploy with what is kept and how to delete it", () => {
@@ -146,7 +171,7 @@ const status: StatusResult = {
 };
 
 it("prints one tentacle as an aligned block", () => {
-  expect(renderStatus(statusSchema.parse(status), off, now)).toBe(
+  expect(renderStatus(statusSchema.parse(status), off, Infinity, now)).toBe(
     [
       "ledger  ready",
       "  enclave   local",
@@ -159,6 +184,17 @@ it("prints one tentacle as an aligned block", () => {
       "  objects   Deployment ledger",
     ].join("\n"),
   );
+});
+
+it("breaks long values between words, below each other", () => {
+  const reason = "the engine ended three times with exit code one";
+  const text = renderStatus(
+    statusSchema.parse({ ...status, dependencies: [], workload: { ...status.workload, reason } }),
+    off,
+    40,
+    now,
+  );
+  expect(text).toContain("            the engine ended three times\n            with exit code one\n");
 });
 
 it("prints tentacles in columns, and a way on when there are none", () => {

@@ -2,7 +2,7 @@ import { readTentacleFolder } from "../../folder/read-folder.ts";
 import { callWithSteps } from "../call.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
 import { type CommandIo, enclaveArgument } from "../io.ts";
-import { renderDeploy } from "../render/deploy.ts";
+import { doesNotRun, renderDeploy } from "../render/deploy.ts";
 import { deploySchema } from "../results.ts";
 import { plain } from "../text.ts";
 
@@ -10,6 +10,7 @@ export interface DeployOptions {
   readonly dir: string;
   readonly dryRun?: boolean;
   readonly replaceSecrets?: boolean;
+  readonly showWorkflow?: boolean;
 }
 
 /** Reads the folder and has the server deploy it; the server checks everything before it writes. */
@@ -30,6 +31,10 @@ export async function run(options: DeployOptions, io: CommandIo): Promise<ExitCo
     ({ url }) => `${options.dryRun === true ? "Planning" : "Deploying"} ${options.dir} at ${url}`,
   );
   for (const warning of view.warnings) io.output.warn(plain(warning));
-  await io.output.result(structured, () => renderDeploy(view, io.output.style));
-  return exitCodes.ok;
+  const { style, width } = io.output;
+  const command = options.dir === "." ? "tntc deploy" : `tntc deploy ${options.dir}`;
+  await io.output.result(structured, () =>
+    renderDeploy(view, { style, width, command, showWorkflow: options.showWorkflow === true }),
+  );
+  return doesNotRun(view) ? exitCodes.incomplete : exitCodes.ok;
 }

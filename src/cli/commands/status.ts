@@ -17,6 +17,6 @@ export async function run(
     { ...enclaveArgument(io), name: options.name, ...(options.detail === true && { detail: true }) },
     statusSchema,
   );
-  await io.output.result(structured, () => renderStatus(view, io.output.style));
+  await io.output.result(structured, () => renderStatus(view, io.output.style, io.output.width));
   return exitCodes.ok;
 }

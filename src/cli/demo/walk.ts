@@ -77,7 +77,7 @@ export async function walk(io: CommandIo, up: RunningUp): Promise<readonly strin
 
   heading("3. Deploy: provision, fill in, inject, start (deploy)");
   const deployed = await deploy(folder, `Deploying ${NAME} to enclave ${ENCLAVE}`);
-  output.note(renderDeploy(deployed, style));
+  output.note(renderDeploy(deployed, { style, command: "tntc deploy" }));
   require(deployed.workload?.state === "ready", "the tentacle runs, with no credential typed by anybody");
 
   heading("4. The contract as deployed: filled in, without a secret");

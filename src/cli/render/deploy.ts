@@ -1,46 +1,84 @@
 import type { DeployView, UndeployView } from "../results.ts";
 import type { Style } from "../style.ts";
-import { columns, counted, duration, namesOf, plain } from "../text.ts";
+import { columns, counted, duration, plain, wrap } from "../text.ts";
+
+export interface DeployRendering {
+  readonly style: Style;
+  /** Characters in a line. */
+  readonly width?: number;
+  /** The command that deploys what was planned. */
+  readonly command: string;
+  /** Also print workflow.yaml as deployed, or as it would be. */
+  readonly showWorkflow?: boolean;
+}
 
 /** A deploy, or with `dry_run` its plan, for people. */
-export function renderDeploy(result: DeployView, style: Style): string {
-  return result.dry_run ? renderPlan(result, style) : renderDeployed(result, style);
+export function renderDeploy(result: DeployView, rendering: DeployRendering): string {
+  const { style, showWorkflow = false } = rendering;
+  const head = result.dry_run ? planned(result, style) : deployed(result, rendering);
+  const workflow = showWorkflow ? ["", plain(result.workflow).trimEnd()] : [];
+  return [...head, ...provisioned(result, style), ...workflow, "", nextStep(result, rendering)].join("\n");
 }
 
-function renderDeployed(result: DeployView, style: Style): string {
+/** Did the deploy succeed and its tentacle fail all the same? */
+export function doesNotRun({ workload }: DeployView): boolean {
+  return workload?.state === "failed";
+}
+
+function deployed(result: DeployView, { style, width = Infinity }: DeployRendering): string[] {
   const total = result.steps.reduce((sum, { ms }) => sum + ms, 0);
-  const what = result.changed
-    ? `revision ${result.revision}`
-    : `nothing to change, revision ${result.revision}`;
-  const lines = [
-    `${style.green("Deployed")} ${title(result, style)}: ${what}, in ${duration(total)}`,
-    ...provisioned(result, style),
-  ];
-  if (result.workload !== undefined && result.workload.state !== "ready")
-    lines.push(
-      `  ${style.yellow(result.workload.state)}: ${plain(result.workload.reason ?? "not ready yet")}`,
-    );
-  return [...lines, "", next(`tntc run ${result.name}`, style)].join("\n");
+  const what = `${result.changed ? "" : "nothing to change, "}revision ${result.revision}`;
+  const line = `${title(result, style)}: ${what}, in ${duration(total)}`;
+  const reason = plain(result.workload?.reason ?? "no reason given").replaceAll("\n", " ");
+  if (doesNotRun(result))
+    return [
+      `${style.yellow("Deployed")} ${line}; ${style.red("but it does not run:")}`,
+      wrap(reason, width, "  "),
+    ];
+  if (result.workload?.state === "starting")
+    return [`${style.yellow("Deployed")} ${line}; it is still starting`];
+  return [`${style.green("Deployed")} ${line}`];
 }
 
-function renderPlan(result: DeployView, style: Style): string {
-  const marks: Readonly<Record<string, (text: string) => string>> = {
-    create: style.green,
-    update: style.yellow,
-    delete: style.red,
-  };
-  const rows = result.plan.map(({ action, object }) => [(marks[action] ?? style.dim)(action), plain(object)]);
-  const writes = result.plan.filter(({ action }) => action in marks).length;
+function planned(result: DeployView, style: Style): string[] {
+  const rows = result.plan.map(({ action, object }) => [colourOf(action, style)(action), plain(object)]);
   return [
     `Plan for ${title(result, style)}; nothing was written`,
     ...(rows.length > 0 ? [columns(rows, "  ")] : []),
-    ...provisioned(result, style),
-    "",
-    style.bold("workflow.yaml as it would be deployed:"),
-    style.dim(plain(result.workflow).trimEnd()),
-    "",
-    next(writes === 0 ? `nothing to do: ${result.name} is as it should be` : "tntc deploy", style),
-  ].join("\n");
+    ...(result.dependencies.length > 0 ? [""] : []),
+  ];
+}
+
+function colourOf(action: string, style: Style): (text: string) => string {
+  if (action === "create") return style.green;
+  if (action === "update") return style.yellow;
+  return action === "delete" ? style.red : style.dim;
+}
+
+/** Each dependency: what became of it, and below what it is called in its service. */
+function provisioned({ dependencies, dry_run: dryRun }: DeployView, style: Style): string[] {
+  return dependencies.flatMap(({ service, names, created, repaired }) => {
+    const states = [
+      ...(created.length > 0 ? [style.green("provisioned")] : []),
+      ...repaired.map((what) => `${style.yellow("repaired:")} ${plain(what)}`),
+    ];
+    const state = states.length > 0 ? states.join(", ") : style.dim("as it was");
+    const rows = Object.entries(names).map(([key, value]) => [
+      style.dim(plain(key).replaceAll("_", " ")),
+      plain(value),
+    ]);
+    return [
+      `  ${style.bold(plain(service))}${dryRun ? "" : `  ${state}`}`,
+      ...(rows.length > 0 ? [columns(rows, "    ")] : []),
+    ];
+  });
+}
+
+function nextStep(result: DeployView, { style, command }: DeployRendering): string {
+  if (!result.dry_run)
+    return next(doesNotRun(result) ? `tntc logs ${result.name}` : `tntc run ${result.name}`, style);
+  const writes = result.plan.some(({ action }) => ["create", "update", "delete"].includes(action));
+  return next(writes ? command : `nothing to do: ${result.name} is as it should be`, style);
 }
 
 /** An undeploy for people. */
@@ -57,32 +95,11 @@ export function renderUndeploy(result: UndeployView, style: Style): string {
     lines.push(
       "",
       `${style.red(counted(result.failed.length, "part"))} could not be removed.`,
-      next(again(result), style),
+      next(`tntc undeploy ${result.name}${result.force ? " --force" : ""} goes on where this stopped`, style),
     );
   else if (result.retained.length > 0)
     lines.push("", next(`tntc undeploy ${result.name} --force deletes what was kept`, style));
   return lines.join("\n");
-}
-
-function again({ name, force }: UndeployView): string {
-  return `tntc undeploy ${name}${force ? " --force" : ""} goes on where this stopped`;
-}
-
-function provisioned(result: DeployView, style: Style): string[] {
-  const rows = result.dependencies.map(({ service, names, created, repaired }) => [
-    style.bold(plain(service)),
-    plain(namesOf(names)),
-    style.dim(
-      [
-        created.length > 0 ? `created ${created.join(", ")}` : "",
-        repaired.length > 0 ? `repaired: ${repaired.join(", ")}` : "",
-      ]
-        .filter((part) => part !== "")
-        .map(plain)
-        .join("; "),
-    ),
-  ]);
-  return rows.length === 0 ? [] : [columns(rows, "  ")];
 }
 
 function title({ name, version, enclave }: DeployView, style: Style): string {

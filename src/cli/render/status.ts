@@ -1,9 +1,9 @@
 import type { ListView, StatusView } from "../results.ts";
 import type { Style } from "../style.ts";
-import { ago, columns, counted, namesOf, plain } from "../text.ts";
+import { ago, columns, counted, namesOf, plain, wrap } from "../text.ts";
 
 /** One tentacle as an aligned block. */
-export function renderStatus(status: StatusView, style: Style, now = Date.now()): string {
+export function renderStatus(status: StatusView, style: Style, width = Infinity, now = Date.now()): string {
   const { workload } = status;
   const rows: string[][] = [
     ["enclave", status.enclave],
@@ -28,10 +28,11 @@ export function renderStatus(status: StatusView, style: Style, now = Date.now())
       : [["stages", status.stages.map((nodes) => nodes.map(plain).join(" + ")).join(" → ")]]),
     ...(status.objects ?? []).map((object, index) => [index === 0 ? "objects" : "", plain(object)]),
   ];
+  const labels = Math.max(...rows.map(([label = ""]) => label.length));
   return [
     `${style.bold(status.name)}  ${colourOf(status.state, style)(status.state)}`,
     columns(
-      rows.map(([label = "", value = ""]) => [style.dim(label), value]),
+      rows.flatMap(([label = "", value = ""]) => wrapped(style.dim(label), value, width - labels - 4)),
       "  ",
     ),
   ].join("\n");
@@ -80,4 +81,11 @@ function dependencyRows(dependency: StatusView["dependencies"][number], style: S
   for (const { item, problem } of dependency.drift ?? [])
     rows.push(["", `${style.red("drift")}  ${plain(item)}: ${plain(problem)}`]);
   return rows;
+}
+
+/** A row whose value may need several lines: the label stands at the first. */
+function wrapped(label: string, value: string, width: number): string[][] {
+  return wrap(value.replaceAll("\n", " "), width)
+    .split("\n")
+    .map((line, index) => [index === 0 ? label : "", line]);
 }
