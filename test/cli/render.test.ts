@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import { renderFailure } from "../../src/cli/failure.ts";
 import { renderDeploy, renderUndeploy } from "../../src/cli/render/deploy.ts";
 import { renderEnclaveInfo } from "../../src/cli/render/enclave-info.ts";
+import { renderLogs } from "../../src/cli/render/logs.ts";
 import { renderRunFailure, renderRunNote } from "../../src/cli/render/run.ts";
 import { renderList, renderStatus } from "../../src/cli/render/status.ts";
 import {
@@ -301,6 +302,33 @@ it("prints a run's failure with its node, and never what could steer a terminal"
   );
   const went: RunResult = { enclave: "local", name: "hi", ok: true, result: 1, durationMs: 9, nodes: [] };
   expect(renderRunNote(runSchema.parse(went), off)).toBe("✓ hi ran 0 nodes in 9 ms");
+});
+
+it("prints log lines of the engine in columns, others as they are, all harmless", () => {
+  const stack =
+    "Error: no\n    at default (file:///x/app/nodes/store.ts:3:42)\n    at file:///x/app/engine/engine.mjs:1:2";
+  const lines = [
+    '{"time":"2026-03-01T12:00:00.123Z","level":"info","node":"store","run":"62","msg":"stored \\u001b[31m5"}',
+    "plain \u001b]0;title\u0007text",
+    JSON.stringify({
+      time: "2026-03-01T12:00:01Z",
+      level: "error",
+      source: "tentacular",
+      msg: "ended",
+      stack,
+    }),
+    '{"level": broken',
+  ];
+  expect(renderLogs(lines, off)).toBe(
+    [
+      "2026-03-01 12:00:00  info   store       stored 5  run=62",
+      "plain text",
+      "2026-03-01 12:00:01  error  tentacular  ended",
+      "    at nodes/store.ts:3:42",
+      '{"level": broken',
+    ].join("\n"),
+  );
+  expect(renderLogs([], off)).toBe("");
 });
 
 const issues = [

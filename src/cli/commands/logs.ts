@@ -1,8 +1,8 @@
 import { callTool } from "../call.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
 import { type CommandIo, enclaveArgument } from "../io.ts";
+import { renderLogs } from "../render/logs.ts";
 import { logsSchema } from "../results.ts";
-import { plain } from "../text.ts";
 
 /** Prints the last lines of a tentacle's log, freed of what could steer a terminal. */
 export async function run(
@@ -16,6 +16,6 @@ export async function run(
     logsSchema,
   );
   if (view.lines.length === 0) io.output.note(`${options.name} has written nothing yet.`);
-  await io.output.result(structured, () => view.lines.map(plain).join("\n"));
+  await io.output.result(structured, () => renderLogs(view.lines, io.output.style));
   return exitCodes.ok;
 }
