@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { encode } from "gpt-tokenizer";
 import { describe, expect, expectTypeOf, it } from "vitest";
@@ -29,8 +29,9 @@ const MAX_LIST_TOKENS = 3_500;
 describe.each(tools.map((tool) => [tool.name, tool] as const))("%s", (name, tool) => {
   const file = name.replaceAll("_", "-");
 
-  it("stands in the file of its name, which the documentation mirrors", async () => {
+  it("stands in the file of its name, which its test and the documentation mirror", async () => {
     expect(await readFile(`tools/${file}.ts`, "utf8")).toContain(`name: "${name}"`);
+    expect(existsSync(`test/tools/${file}.test.ts`)).toBe(true);
     expect(await readFile("docs/tools.md", "utf8")).toContain(`## ${name}\n`);
   });
 
