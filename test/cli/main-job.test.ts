@@ -1,4 +1,5 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { serviceEnvironment } from "../support/platform.ts";
@@ -32,17 +33,20 @@ const node = `export default async (ctx, input) => {
 
 describe.skipIf(!services.postgres.available)("the main job at a terminal", () => {
   let up: Up;
+  let state: string;
   let drop: (() => Promise<void>) | undefined;
 
   beforeAll(async () => {
     const { environment, database } = await serviceEnvironment(services, ["postgres", "nats", "rustfs"]);
     drop = () => database?.drop() ?? Promise.resolve();
-    up = await startUp(environment);
+    state = await mkdtemp(join(tmpdir(), "tntc-job-"));
+    up = await startUp(environment, state);
   });
 
   afterAll(async () => {
     const { code, stderr } = await up.stop();
     await drop?.();
+    await rm(state, { recursive: true, force: true });
     expect({ code, stderr }).toMatchObject({ code: 0 });
   });
 

@@ -42,13 +42,12 @@ export async function serveWith(
 export interface Up {
   /** The environment in which `tntc` finds it. */
   readonly env: Record<string, string>;
-  /** Ends it as Ctrl-C does. */
-  stop(): Promise<{ code: number | null; stdout: string; stderr: string }>;
+  /** Ends it as Ctrl-C does, or in the way given. */
+  stop(signal?: "SIGINT" | "SIGKILL"): Promise<{ code: number | null; stdout: string; stderr: string }>;
 }
 
-/** Starts the real `tntc up` with these settings, in a state folder of its own, and waits until it serves. */
-export async function startUp(environment: Readonly<Record<string, string>>): Promise<Up> {
-  const state = await mkdtemp(join(tmpdir(), "tntc-up-"));
+/** Starts the real `tntc up` with these settings on a state folder, and waits until it serves. */
+export async function startUp(environment: Readonly<Record<string, string>>, state: string): Promise<Up> {
   const env = { XDG_STATE_HOME: state };
   const child = spawn(process.execPath, [binary, "up"], {
     env: { HOME: process.env.HOME, PATH: process.env.PATH, ...env, ...environment },
@@ -68,10 +67,9 @@ export async function startUp(environment: Readonly<Record<string, string>>): Pr
   await serving;
   return {
     env,
-    async stop() {
-      child.kill("SIGINT");
+    async stop(signal = "SIGINT") {
+      child.kill(signal);
       const code = await ended;
-      await rm(state, { recursive: true, force: true });
       return { code, stdout, stderr };
     },
   };
