@@ -8,6 +8,7 @@ import { createOperations } from "../../src/pipeline/index.ts";
 import { parseRecord, recordName } from "../../src/pipeline/record.ts";
 import { createIdentity, type Identity } from "../../src/tentacle/identity.ts";
 import {
+  clearEnclave,
   createTestPlatform,
   ECHO,
   freshCall,
@@ -163,7 +164,10 @@ describe.skipIf(reason !== undefined)("with Postgres and NATS", () => {
   beforeAll(async () => {
     platform = await createTestPlatform(services, ["postgres", "nats"]);
   });
-  afterAll(() => platform.close());
+  afterAll(async () => {
+    await clearEnclave(platform, enclave);
+    await platform.close();
+  });
 
   async function existsIn(identity: Identity): Promise<readonly boolean[]> {
     return Promise.all(

@@ -70,6 +70,12 @@ export async function createTestPlatform(
   };
 }
 
+/** Removes every tentacle of an enclave with its data, as the servers outlive the test. */
+export async function clearEnclave({ operations }: TestPlatform, enclave: string): Promise<void> {
+  const { tentacles } = await operations.list({ enclave }, freshCall());
+  for (const { name } of tentacles) await operations.undeploy({ enclave, name, force: true }, freshCall());
+}
+
 /** A call that nobody cancels. */
 export function freshCall(): OperationCall {
   return { signal: new AbortController().signal };
@@ -88,6 +94,7 @@ export function workflowOf(name: string, dependencies: readonly string[] = [], m
     "nodes:",
     "  one:",
     "    path: nodes/one.ts",
+    "    description: the only node",
     "edges: []",
     "contract:",
     '  version: "1"',
