@@ -1,3 +1,4 @@
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { makePrivateFolder } from "../files.ts";
 import type { Logger } from "../log.ts";
@@ -52,6 +53,8 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   const { stateDir, log, wants = embeddedServices } = options;
   const logs = join(stateDir, "logs");
   await makePrivateFolder(logs);
+  // Started by root, Postgres runs as another user, who must get through to its own folder; the others close theirs.
+  await mkdir(join(stateDir, "services"), { recursive: true, mode: 0o711 });
 
   async function start(name: EmbeddedService): Promise<Kept> {
     if (!wants.includes(name)) return notWanted;

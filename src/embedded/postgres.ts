@@ -58,7 +58,8 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   const data = join(place, "data");
   const ownerFile = join(options.dataDir, "owner");
   await endPostgresOrphan(data, await readNumber(ownerFile), log);
-  const password = await keepPassword(join(options.dataDir, "password"));
+  // Beside the data, wherever that is: without it the data could not be used again.
+  const password = await keepPassword(join(place, "password"));
   if (!(await exists(data))) await initialise(binaries, data, place, password, user);
 
   await writeFile(ownerFile, String(process.pid));

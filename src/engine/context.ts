@@ -15,6 +15,8 @@ export type NodeFunction<Input = unknown, Output = unknown> = (
 export interface Context {
   /** A dependency declared in the contract; throws an error that says how to declare it when it is not. */
   dependency(name: string): Dependency;
+  /** Is it declared? For a node that can do without. */
+  has(name: string): boolean;
   /** Lines of the tentacle's log (`tntc logs`), as JSON with the node's name. */
   readonly log: NodeLog;
   /** `config` of workflow.yaml. */

@@ -63,8 +63,7 @@ export function createExoskeleton(options: ExoskeletonOptions): Exoskeleton {
       summary: definition.summary,
       fields: definition.fields.map(({ name }) => name),
     };
-    if (!enabled)
-      return { ...base, available: false, reason: `not enabled: ${offHint(definition, options)}` };
+    if (!enabled) return { ...base, available: false, reason: offHint(definition, options) };
     const { available, reason, remedy, version } = await service.probe(signal);
     const why = [reason, remedy].filter((text) => text !== undefined).join("; ");
     return {

@@ -4,6 +4,10 @@ import type { EnclaveInfo, EnclaveInfoRequest, ListResult, OperationCall, Operat
 
 const SHOWN = 20;
 
+/** Those that an author can run into; the others are bounds against hostile input, and say so when they are met. */
+const { workflowBytes, fileBytes, codeBytes, files, secretsBytes } = limits;
+const shownLimits = { workflowBytes, fileBytes, codeBytes, files, secretsBytes };
+
 /** Builds `enclaveInfo`: what an agent reads before it designs a tentacle. A part that is down does not hide the others. */
 export function createEnclaveInfo(
   deps: PipelineDependencies,
@@ -28,7 +32,7 @@ export function createEnclaveInfo(
       exo_services: exoServices,
       tentacles: page.tentacles,
       ...(page.next !== undefined && { next: page.next }),
-      limits,
+      limits: shownLimits,
       guide: guide(exoServices),
     };
   };

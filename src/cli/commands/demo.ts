@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { withoutServices } from "../../config.ts";
@@ -16,6 +16,8 @@ import { renderServices } from "../render/services.ts";
 export async function run(_options: object, io: CommandIo): Promise<ExitCode> {
   const { output, signal } = io;
   const stateDir = await mkdtemp(join(tmpdir(), "tentacular-demo-"));
+  // Started by root, Postgres runs as another user, who must be able to enter; what is private in it is closed by itself.
+  await chmod(stateDir, 0o711);
   const started = performance.now();
   try {
     output.note(output.noteStyle.bold("Starting the services of this demo"));

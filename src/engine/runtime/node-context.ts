@@ -23,6 +23,7 @@ export function createContext(
     // A copy: nodes that change it must not change it for one another.
     config: structuredClone(config.values),
     secrets: secrets.authored,
+    has: (name) => Object.hasOwn(dependencies, name),
     dependency(name) {
       const contract = Object.hasOwn(dependencies, name) ? dependencies[name] : undefined;
       if (contract === undefined) throw undeclared(name, Object.keys(dependencies));

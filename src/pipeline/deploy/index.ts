@@ -8,7 +8,15 @@ import { type StepCall, steps } from "../steps.ts";
 import { type AppliedSoFar, applyObjects, undoApply } from "./apply.ts";
 import { type Checked, check, type Validated, validate } from "./check.ts";
 import { expectedCredentials, type Plan, plan, render, type Rendered } from "./plan.ts";
-import { closeJournalUndone, openJournal, type Provisioned, register, retire, revert } from "./provision.ts";
+import {
+  closeJournalUndone,
+  openJournal,
+  type Provisioned,
+  register,
+  reportsOf,
+  retire,
+  revert,
+} from "./provision.ts";
 
 interface Start {
   readonly request: DeployRequest;
@@ -110,7 +118,11 @@ export function createDeploy(
     if (request.dryRun === true) {
       const { state, timings } = await planning.run(start, call, options);
       const { workflow } = await render(deps, state, expectedCredentials(state));
-      return describe(state, timings, { workflow, revision: state.record?.revision ?? 0 });
+      return describe(state, timings, {
+        workflow,
+        revision: state.record?.revision ?? 0,
+        reports: await reportsOf(state),
+      });
     }
     const { state, timings } = await deploying.run(start, call, options);
     return describe(state, timings, state);
@@ -152,7 +164,7 @@ async function commit(
 
 type Outcome = Pick<Rendered, "workflow"> & {
   readonly revision: number;
-  readonly reports?: Provisioned["reports"];
+  readonly reports: Provisioned["reports"];
   readonly workload?: Workload;
   readonly notRetired?: readonly string[];
 };
@@ -160,7 +172,7 @@ type Outcome = Pick<Rendered, "workflow"> & {
 function describe(
   state: Planned & { readonly secretWarnings: readonly string[] },
   timings: readonly StepTiming[],
-  { workflow, revision, reports = [], workload, notRetired = [] }: Outcome,
+  { workflow, revision, reports, workload, notRetired = [] }: Outcome,
 ): DeployResult {
   const { request, identity, tentacle, actions, applied, warnings, secretWarnings, unchanged } = state;
   const { enclave, name } = identity;

@@ -139,7 +139,12 @@ async function attempt(failed: string[], what: string, work: () => Promise<void>
   }
 }
 
-async function reportsOf({ identity, services, registered }: Known): Promise<readonly DependencyReport[]> {
+/** What each service calls the tentacle, and what this deploy made and mended there so far. */
+export async function reportsOf({
+  identity,
+  services,
+  registered,
+}: Pick<Known, "identity" | "services" | "registered">): Promise<readonly DependencyReport[]> {
   return Promise.all(
     services.map(async ({ definition, registrar }) => ({
       dependency: definition.dependency,
