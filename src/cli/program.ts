@@ -1,4 +1,5 @@
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { mcpClients } from "../server/client-config.ts";
 import { packageVersion } from "../version.ts";
 import type { ExitCode } from "./failure.ts";
 import { examples, formatHelp } from "./help.ts";
@@ -16,9 +17,6 @@ interface DeployFlags {
   readonly showWorkflow?: boolean;
   readonly replaceSecrets?: boolean;
 }
-
-/** The clients that `tntc mcp config` knows. */
-export const mcpClients = ["claude-desktop", "claude-code", "cursor", "vscode"] as const;
 
 /** The shells that `tntc completion` knows. */
 export const shells = ["bash", "zsh", "fish", "powershell"] as const;
