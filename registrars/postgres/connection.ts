@@ -1,4 +1,4 @@
-import type { ConnectionOptions } from "node:tls";
+import { checkServerIdentity, type ConnectionOptions } from "node:tls";
 import pLimit from "p-limit";
 import pRetry from "p-retry";
 import postgres, { type Sql } from "postgres";
@@ -128,7 +128,12 @@ function tlsOptions(settings: PostgresSettings): boolean | "require" | "prefer" 
     case "verify-ca":
       return { ca, rejectUnauthorized: true, checkServerIdentity: () => undefined };
     case "verify-full":
-      return { ca, rejectUnauthorized: true };
+      // By our host: for an IP address the library would have the name `localhost` checked.
+      return {
+        ca,
+        rejectUnauthorized: true,
+        checkServerIdentity: (_host, certificate) => checkServerIdentity(settings.host, certificate),
+      };
   }
 }
 

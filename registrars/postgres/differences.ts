@@ -76,6 +76,7 @@ function ownerDifferences(state: State, names: PostgresNames): readonly Differen
       missing(item, [
         ["CREATE ROLE %I NOLOGIN", names.owner],
         ["COMMENT ON ROLE %I IS %L", names.owner, names.mark],
+        letConnect(state, names),
       ]),
     ];
   const logins = new Set(state.logins.map(({ name }) => name));
@@ -156,12 +157,14 @@ function grantDifferences(
 }
 
 function connectDifferences(state: State, names: PostgresNames): readonly Difference[] {
-  if (state.connect) return [];
-  const item = `database ${state.database}`;
-  const problem = `does not let ${names.owner} connect`;
-  const fix: readonly Statement[] = [["GRANT CONNECT ON DATABASE %I TO %I", state.database, names.owner]];
   // With the role itself missing, this is part of making it.
-  return [{ ...drift(item, problem, fix), missing: state.owner === undefined }];
+  if (state.connect || state.owner === undefined) return [];
+  const problem = `does not let ${names.owner} connect`;
+  return [drift(`database ${state.database}`, problem, [letConnect(state, names)])];
+}
+
+function letConnect(state: State, names: PostgresNames): Statement {
+  return ["GRANT CONNECT ON DATABASE %I TO %I", state.database, names.owner];
 }
 
 function loginDifferences(login: RoleState, state: State, names: PostgresNames): readonly Difference[] {

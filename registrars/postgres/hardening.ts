@@ -83,14 +83,17 @@ export async function readGaps(sql: Sql): Promise<readonly Gap[]> {
   });
 }
 
-/** Closes the gaps that are ours to close. */
+/** Closes the gaps that are ours to close, and says in the log which are not. */
 export async function closeGaps(sql: Sql, log: Logger): Promise<readonly Gap[]> {
-  const ours = (await readGaps(sql)).filter((gap) => gap.ours);
+  const gaps = await readGaps(sql);
+  const ours = gaps.filter((gap) => gap.ours);
   await run(
     sql,
     ours.map(({ fix }) => fix),
   );
-  for (const { sql } of ours) log.info({ sql }, "closed the database against tentacles");
+  for (const gap of gaps)
+    if (gap.ours) log.info({ sql: gap.sql }, "closed the database against tentacles");
+    else log.warn({ sql: gap.sql }, `${gap.item} ${gap.problem}; a superuser can end that`);
   return ours;
 }
 

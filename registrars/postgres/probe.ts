@@ -42,7 +42,7 @@ export async function probe(context: PostgresContext, signal: AbortSignal): Prom
       : error instanceof TentacularError
         ? { reason: error.message, remedy: error.hint }
         : { reason: "failed for an unforeseen reason", remedy: "The log of this server has the cause." };
-    context.log.warn({ error }, "Postgres cannot be used");
+    context.log.warn({ err: error }, "Postgres cannot be used");
     return { available: false, ...trouble, latencyMs: latency() };
   }
 }

@@ -125,7 +125,7 @@ async function remove(
       )
       .catch((error: unknown) => {
         signal.throwIfAborted();
-        log.warn({ error, database, role }, "could not drop what a tentacle left in another database");
+        log.warn({ err: error, database, role }, "could not drop what a tentacle left in another database");
         failed.push({ item: `database ${database}`, problem: `still has objects of ${role}` });
       });
 
@@ -141,7 +141,7 @@ async function remove(
           removed.push(item);
         } catch (error) {
           if (signal.aborted || isTransient(error)) throw error;
-          log.warn({ error, item }, "could not remove a part of a tentacle");
+          log.warn({ err: error, item }, "could not remove a part of a tentacle");
           problems.push({ item, problem: await whyNot(sql, error, item) });
         }
       }

@@ -7,6 +7,7 @@ import { natsBinary, startNats } from "../../src/embedded/nats.ts";
 import { freePort } from "../../src/embedded/port.ts";
 import { startPostgres } from "../../src/embedded/postgres.ts";
 import { rustfsBinary, startRustfs } from "../../src/embedded/rustfs.ts";
+import { closeServer } from "../registrars/postgres-server.ts";
 
 /** A server that the tests can use, or why they cannot. */
 export type Service<T> =
@@ -65,6 +66,7 @@ async function startTestPostgres(): Promise<Started<{ available: true } & Postgr
   const folder = await mkdtemp(join(tmpdir(), "tentacular-test-postgres-"));
   const logFile = join(folder, "postgres.log");
   const server = await startPostgres({ dataDir: folder, logFile });
+  await closeServer(server);
   return {
     value: {
       available: true,
