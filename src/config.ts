@@ -32,6 +32,15 @@ export type ServiceConfig =
   | { readonly enabled: true; readonly settings: Readonly<Record<string, unknown>> }
   | { readonly enabled: false };
 
+/** How the server for many listens. */
+export interface HttpConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly token?: string;
+  /** Names, without port, by which clients may call it. */
+  readonly allowedHosts: readonly string[];
+}
+
 /** What a server needs. */
 export interface ServerConfig {
   readonly stateDir: string;
@@ -47,10 +56,14 @@ export interface ServerConfig {
   /** Programs to use instead of those found on PATH or fetched. */
   readonly programs: { readonly deno?: string; readonly natsServer?: string; readonly rustfs?: string };
   readonly image?: string;
+  /** How `tntc serve` listens. */
+  readonly http: HttpConfig;
   /** By service name; every known service has an entry. */
   readonly services: Readonly<Record<string, ServiceConfig>>;
   /** The secret values among the settings, for redaction. */
   readonly secrets: readonly string[];
+  /** The files that values were read from; what changes in them counts after a restart or a reload. */
+  readonly files: readonly string[];
 }
 
 const flag = z.stringbool();
@@ -101,6 +114,44 @@ export const coreSettings = {
     required: false,
     secret: false,
     doc: "Container image with Deno that runs tentacles on Kubernetes.",
+  },
+  httpHost: {
+    env: "TENTACULAR_HTTP_HOST",
+    schema: z.string().default("127.0.0.1"),
+    required: false,
+    secret: false,
+    doc: "Address on which `tntc serve` listens; any other than loopback needs the token and the allowed hosts. Default `127.0.0.1`.",
+  },
+  httpPort: {
+    env: "TENTACULAR_HTTP_PORT",
+    schema: z.coerce.number().int().min(0).max(65_535).default(8080),
+    required: false,
+    secret: false,
+    doc: "Its port; `0` takes any free one. Default 8080.",
+  },
+  httpToken: {
+    env: "TENTACULAR_HTTP_TOKEN",
+    schema: z
+      .string()
+      .min(32, "at least 32 characters, for instance from: openssl rand -base64 32")
+      .optional(),
+    required: false,
+    secret: true,
+    doc: "Bearer token that callers of `tntc serve` must send, at least 32 characters. Default on loopback: one that is made and kept in the state folder.",
+  },
+  httpAllowedHosts: {
+    env: "TENTACULAR_HTTP_ALLOWED_HOSTS",
+    schema: z
+      .string()
+      .default("")
+      .transform((text) => text.split(",").map((name) => name.trim().toLowerCase()))
+      .transform((names) => names.filter((name) => name !== ""))
+      .pipe(
+        z.array(z.string().regex(/^(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])$/, "host names without port, by comma")),
+      ),
+    required: false,
+    secret: false,
+    doc: "Host names, by comma and without port, under which clients and browsers may call `tntc serve`, beside those of loopback.",
   },
   deno: {
     env: "TENTACULAR_DENO",
@@ -182,12 +233,16 @@ export function loadServerConfig(
       defaultEnclave: z.string(),
       logLevel: coreSettings.logLevel.schema,
       image: z.string().optional(),
+      httpHost: z.string(),
+      httpPort: z.number(),
+      httpToken: z.string().optional(),
+      httpAllowedHosts: z.array(z.string()),
       deno: z.string().optional(),
       natsServer: z.string().optional(),
       rustfs: z.string().optional(),
     })
     .parse(core.values);
-  const { deno, natsServer, rustfs, ...rest } = parsed;
+  const { deno, natsServer, rustfs, httpHost, httpPort, httpToken, httpAllowedHosts, ...rest } = parsed;
   return {
     ...rest,
     stateDir,
@@ -195,8 +250,15 @@ export function loadServerConfig(
     pathEnv,
     exoskeletonEnabled: exoskeleton,
     programs: { deno, natsServer, rustfs },
+    http: {
+      host: httpHost,
+      port: httpPort,
+      allowedHosts: httpAllowedHosts,
+      ...(httpToken !== undefined && { token: httpToken }),
+    },
     services,
     secrets: reader.secrets,
+    files: reader.files,
   };
 }
 
@@ -211,6 +273,7 @@ interface ReadSettings {
 function createReader(environment: Environment) {
   const issues: Issue[] = [];
   const secrets: string[] = [];
+  const files: string[] = [];
 
   function problem(path: string, message: string, hint: string): void {
     issues.push({ path, message, hint });
@@ -226,6 +289,7 @@ function createReader(environment: Environment) {
       problem(fileName, `${setting.env} and ${fileName} are both set`, "Keep one of the two.");
       return undefined;
     }
+    files.push(path);
     try {
       return readFileSync(path, "utf8").trimEnd();
     } catch {
@@ -279,7 +343,7 @@ function createReader(environment: Environment) {
     });
   }
 
-  return { read, problem, finish, secrets };
+  return { read, problem, finish, secrets, files };
 }
 
 /** Every name that the environment may hold, `_FILE` forms included. */

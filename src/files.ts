@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { setInterval } from "node:timers/promises";
 
 /** Of a temporary file beside its target; the process id in it tells whose leftover it is. */
 const TEMPORARY = /^\.(\d+)-[0-9a-f]{12}\.tmp$/;
@@ -69,6 +70,46 @@ export async function readTextIfThere(path: string): Promise<string | undefined>
     if (isMissing(error)) return undefined;
     throw error;
   }
+}
+
+/**
+ * Calls `changed` whenever the text of one of the files is another than before. They are read every `everyMs`: a mounted
+ * Secret changes by a link above the file, which no watch on the file sees. A file that is missing for a moment is as it was.
+ */
+export function watchFiles(
+  paths: readonly string[],
+  changed: () => Promise<void>,
+  everyMs: number,
+): { close(): Promise<void> } {
+  const stop = new AbortController();
+  const texts = new Map<string, string>();
+
+  async function look(): Promise<boolean> {
+    let other = false;
+    for (const path of paths) {
+      const text = await readTextIfThere(path).catch(() => undefined);
+      const before = texts.get(path);
+      if (text === undefined || text === before) continue;
+      texts.set(path, text);
+      other ||= before !== undefined;
+    }
+    return other;
+  }
+
+  async function watch(): Promise<void> {
+    await look();
+    for await (const _ of setInterval(everyMs, undefined, { signal: stop.signal })) {
+      if (await look()) await changed();
+    }
+  }
+
+  const watching = paths.length === 0 ? Promise.resolve() : watch().catch(() => undefined);
+  return {
+    async close() {
+      stop.abort();
+      await watching;
+    },
+  };
 }
 
 /** The names in a folder, sorted, without unfinished files; none when there is no such folder. */

@@ -193,6 +193,16 @@ export function createProgram(invoke: Invocation): Command {
     .action((_options: object, command: Command) =>
       run(command, async (io) => (await import("./commands/enclave-info.ts")).run({}, io)),
     );
+  program
+    .command("serve")
+    .description("serve MCP over HTTP, for many clients; settings come from the environment")
+    .addHelpText(
+      "after",
+      examples(["tntc serve", "on 127.0.0.1:8080; docs/configuration.md lists the settings"]),
+    )
+    .action((_options: object, command: Command) =>
+      run(command, async (io) => (await import("./commands/serve.ts")).run({}, io)),
+    );
   const mcp = program
     .command("mcp")
     .description("serve MCP over stdio, for an AI agent's client to start")

@@ -66,7 +66,8 @@ function parseServer(text: string): z.infer<typeof serverSchema> | undefined {
   }
 }
 
-async function keepToken(file: string): Promise<string> {
+/** The token in `file`, made there when it has none that only its owner knows. */
+export async function keepToken(file: string): Promise<string> {
   const kept = await readTextIfThere(file);
   // One that others could read may be known to them.
   if (kept !== undefined && /^[\w-]{43}$/.test(kept) && ((await stat(file)).mode & 0o077) === 0) return kept;

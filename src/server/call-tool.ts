@@ -35,6 +35,8 @@ export interface ToolCaller {
   call(offered: OfferedTool, args: Arguments, context: CallContext): Promise<CallToolResult>;
   /** Resolves when no call is running. */
   idle(): Promise<void>;
+  /** Resolves when the calls that are running now have ended. */
+  settled(): Promise<void>;
 }
 
 /**
@@ -137,6 +139,9 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
     },
     async idle() {
       while (running.size > 0) await Promise.all(running);
+    },
+    async settled() {
+      await Promise.all(running);
     },
   };
 }

@@ -1,11 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import {
-  localhostHostValidation,
-  localhostOriginValidation,
-  toNodeHandler,
-} from "@modelcontextprotocol/node";
+import { hostHeaderValidation, originValidation, toNodeHandler } from "@modelcontextprotocol/node";
 import { createMcpHandler } from "@modelcontextprotocol/server";
 import { InvalidInput, Unavailable } from "../errors.ts";
 import { type Logger, silentLogger } from "../log.ts";
@@ -15,17 +11,21 @@ import { within } from "./within.ts";
 /** A deploy carries its node files in one message. */
 const MAX_BODY = 4 * 1024 * 1024;
 const LOOPBACK = ["127.0.0.1", "::1", "localhost"];
+/** Names under which a client on this machine, or a port-forward, may call; a rebound foreign name is none of them. */
+const LOCAL_NAMES = ["localhost", "127.0.0.1", "[::1]"];
 const MIN_TOKEN_LENGTH = 32;
 const FLUSH_MS = 1_000;
 
 export interface ServeHttpOptions {
   readonly service: McpService;
-  /** Loopback only; default 127.0.0.1. */
+  /** Default 127.0.0.1. Any other than loopback needs `allowedHosts`. */
   readonly host?: string;
   /** 0 or absent: any free port. */
   readonly port?: number;
-  /** What callers must send as `Authorization: Bearer …`; from `newToken()`. */
-  readonly token: string;
+  /** What callers must send as `Authorization: Bearer …`; a function is asked at each request. */
+  readonly token: string | (() => string);
+  /** Names, without port, by which callers may address the server beside those of loopback. Also for `Origin`. */
+  readonly allowedHosts?: readonly string[];
   readonly log?: Logger;
   /** How long running calls may take to end when closing; default 30 s. */
   readonly graceMs?: number;
@@ -43,20 +43,27 @@ export function newToken(): string {
   return randomBytes(32).toString("base64url");
 }
 
+/** Would a server on `host` be out of reach of other machines? */
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.includes(host);
+}
+
 /**
- * Serves MCP over Streamable HTTP on this machine. Stateless: each request is a call of its own, so nothing is lost
- * with a connection but the answer.
+ * Serves MCP over Streamable HTTP. Stateless: each request is a call of its own, so nothing is lost with a connection
+ * but the answer. `/healthz` and `/readyz` answer everybody, and say nothing but their state.
  */
 export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> {
   const { service, host = "127.0.0.1", port = 0, log = silentLogger, graceMs = 30_000 } = options;
-  if (!LOOPBACK.includes(host))
-    throw new InvalidInput(`MCP over HTTP cannot listen on ${host}: only loopback is allowed`, {
-      path: "host",
-      hint: `Use one of ${LOOPBACK.join(", ")}.`,
+  const { allowedHosts = [] } = options;
+  if (!isLoopback(host) && allowedHosts.length === 0)
+    throw new InvalidInput(`MCP over HTTP cannot listen on ${host} without the names it is called by`, {
+      path: "allowedHosts",
+      hint: `List the host names that clients use, or listen on one of ${LOOPBACK.join(", ")}.`,
     });
   const authorized = bearerCheck(options.token);
-  const hostAllowed = localhostHostValidation();
-  const originAllowed = localhostOriginValidation();
+  const names = [...LOCAL_NAMES, ...allowedHosts];
+  const hostAllowed = hostHeaderValidation(names);
+  const originAllowed = originValidation(names);
   const onerror = (error: Error): void => log.debug({ error: error.message }, "http");
   // "sse": the answer's stream opens at once and is kept alive, so that no client gives up on a long call.
   const mcp = createMcpHandler(service.create, {
@@ -72,8 +79,13 @@ export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> 
   let closing = false;
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
-    if (!hostAllowed(request, response) || !originAllowed(request, response)) return;
     const path = (request.url ?? "/").split("?", 1)[0];
+    // Probes call by a pod's address.
+    if (path === "/healthz" || path === "/readyz") {
+      health(response, path === "/healthz" || !closing);
+      return;
+    }
+    if (!hostAllowed(request, response) || !originAllowed(request, response)) return;
     if (!authorized(request.headers.authorization)) refuse(response, 401, "A valid bearer token is needed.");
     else if (path !== "/mcp") refuse(response, 404, "Not found. MCP is served at /mcp.");
     else if (closing) refuse(response, 503, "The server is stopping.");
@@ -117,14 +129,19 @@ export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> 
 }
 
 /** Compares hashes, so that neither the token's length nor how much of it is right shows in the time taken. */
-function bearerCheck(token: string): (header: string | undefined) => boolean {
-  if (token.length < MIN_TOKEN_LENGTH)
-    throw new InvalidInput(`the server's token has fewer than ${MIN_TOKEN_LENGTH} characters`, {
-      path: "token",
-      hint: "Make a long random one, for instance: openssl rand -base64 32",
-    });
-  const expected = sha256(`Bearer ${token}`);
-  return (header) => timingSafeEqual(sha256(header ?? ""), expected);
+function bearerCheck(token: ServeHttpOptions["token"]): (header: string | undefined) => boolean {
+  const current = typeof token === "string" ? () => token : token;
+  requireToken(current());
+  return (header) => timingSafeEqual(sha256(header ?? ""), sha256(`Bearer ${current()}`));
+}
+
+/** Refuses a token that could be guessed. */
+export function requireToken(token: string): void {
+  if (token.length >= MIN_TOKEN_LENGTH) return;
+  throw new InvalidInput(`the server's token has fewer than ${MIN_TOKEN_LENGTH} characters`, {
+    path: "token",
+    hint: "Make a long random one, for instance: openssl rand -base64 32",
+  });
 }
 
 function sha256(text: string): Buffer {
@@ -138,6 +155,11 @@ async function batchRefusal(request: Request): Promise<Response | undefined> {
     { jsonrpc: "2.0", id: null, error: { code: -32600, message: "Batches are not accepted." } },
     { status: 400 },
   );
+}
+
+function health(response: ServerResponse, ok: boolean): void {
+  response.writeHead(ok ? 200 : 503, { "content-type": "text/plain", "cache-control": "no-store" });
+  response.end(ok ? "ok\n" : "stopping\n");
 }
 
 function refuse(response: ServerResponse, status: number, message: string): void {

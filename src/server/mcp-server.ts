@@ -29,6 +29,8 @@ export interface McpService {
   readonly create: McpServerFactory;
   /** Resolves when no tool call is running. */
   idle(): Promise<void>;
+  /** Resolves when the tool calls that are running now have ended. */
+  settled(): Promise<void>;
 }
 
 const INSTRUCTIONS = [
@@ -50,6 +52,7 @@ export function createMcpServerFactory(options: McpServiceOptions): McpService {
 
   return {
     idle: () => caller.idle(),
+    settled: () => caller.settled(),
     create: () => {
       const server = new McpServer(
         { name: "tentacular", title: "Tentacular", version: options.version },

@@ -195,11 +195,44 @@ it("refuses a batch, and text nested without end", async () => {
   expect((await send(url, { headers: bearer, body: listRequest })).status).toBe(200);
 });
 
-it("listens on loopback only, and only with a token worth the name", async () => {
+it("listens on loopback unless it is told its names, and only with a token worth the name", async () => {
   const service = testService({ tools: fixtureTools });
   for (const host of ["0.0.0.0", "::", "192.0.2.1", "example.com"])
-    await expect(serveHttp({ service, token, host })).rejects.toThrow(/only loopback/);
+    await expect(serveHttp({ service, token, host })).rejects.toThrow(/without the names it is called by/);
   await expect(serveHttp({ service, token: "short" })).rejects.toThrow(/fewer than 32 characters/);
+});
+
+it("answers on a public address to its names alone", async () => {
+  const service = testService({ tools: fixtureTools, host: fixtureHost });
+  server = await serveHttp({ service, token, host: "0.0.0.0", allowedHosts: ["tentacular.team.svc"] });
+  const url = server.url.replace("0.0.0.0", "127.0.0.1");
+  const status = async (headers: Record<string, string>): Promise<number> =>
+    (await send(url, { headers: { ...bearer, ...headers }, body: listRequest })).status;
+  for (const host of ["tentacular.team.svc", "tentacular.team.svc:8080", "localhost:8080"])
+    expect(await status({ host })).toBe(200);
+  for (const host of ["10.0.0.7:8080", "0.0.0.0", "evil.example", "x.tentacular.team.svc"])
+    expect(await status({ host })).toBe(403);
+  expect(await status({ origin: "https://evil.example" })).toBe(403);
+  expect(await status({ origin: "https://tentacular.team.svc" })).toBe(200);
+  expect((await send(url, { body: listRequest })).status).toBe(401);
+});
+
+it("answers probes by whatever name and without a token, and tells them nothing", async () => {
+  const { url } = await start();
+  for (const path of ["/healthz", "/readyz"])
+    expect(await send(url, { method: "GET", path, headers: { host: "10.0.0.7:8080" } })).toMatchObject({
+      status: 200,
+      body: "ok\n",
+    });
+});
+
+it("takes the token that is valid at the time of the call", async () => {
+  let current = token;
+  server = await serveHttp({ service: testService({ tools: fixtureTools }), token: () => current });
+  const { url } = server;
+  expect((await send(url, { headers: bearer, body: listRequest })).status).toBe(200);
+  current = newToken();
+  expect((await send(url, { headers: bearer, body: listRequest })).status).toBe(401);
 });
 
 it("says so when its port is taken", async () => {

@@ -1,0 +1,122 @@
+import { join } from "node:path";
+import type { Environment } from "./config.ts";
+import { keepToken } from "./embedded/host.ts";
+import { InvalidInput } from "./errors.ts";
+import { watchFiles } from "./files.ts";
+import { createPlatform, type Platform } from "./platform.ts";
+import { createRedactor } from "./redact.ts";
+import type { ToolHost } from "./server/host.ts";
+import { type HttpServer, isLoopback, serveHttp } from "./server/http.ts";
+import { createMcpServerFactory, type McpService } from "./server/mcp-server.ts";
+import { tools } from "./tool-list.ts";
+import { packageVersion } from "./version.ts";
+
+/** Less than a pod is given to end. */
+const GRACE_MS = 110_000;
+const WATCH_MS = 10_000;
+
+export interface ServeOptions {
+  /** Default: that of the process. */
+  readonly environment?: Environment;
+  /** How often files that settings come from are looked at; default 10 s. */
+  readonly watchMs?: number;
+}
+
+/** A server for many clients, run by this process. */
+export interface RunningServe {
+  readonly url: string;
+  /** Where the token lies that was made because none is set. */
+  readonly tokenFile?: string;
+  /** Refuses new calls, lets running ones end, then gives everything back. */
+  close(): Promise<void>;
+}
+
+/** The platform that calls work on now, and what its callers must send. */
+interface Current {
+  platform: Platform;
+  token: string;
+  tokenFile?: string;
+}
+
+/**
+ * Serves MCP over HTTP as the environment says. When a file that a setting comes from changes (a mounted Secret), what
+ * was configured is made anew: running calls end on the old connections, later ones use the new.
+ */
+export async function startServe(options: ServeOptions = {}): Promise<RunningServe> {
+  const redactor = createRedactor();
+  const open = async (): Promise<Current> => {
+    const platform = await createPlatform({ environment: options.environment, redactor });
+    try {
+      return { platform, ...(await tokenOf(platform)) };
+    } catch (error) {
+      await platform.close();
+      throw error;
+    }
+  };
+
+  let current = await open();
+  const { config, log } = current.platform;
+  const toolHost: ToolHost = {
+    get operations() {
+      return current.platform.operations;
+    },
+  };
+  const service = createMcpServerFactory({
+    version: packageVersion(),
+    tools,
+    host: async () => toolHost,
+    sharesFiles: false,
+    log,
+    redactor,
+  });
+  const reload = async (): Promise<void> => {
+    try {
+      const old = current.platform;
+      current = await open();
+      log.info({}, "settings reloaded: a file they come from has changed");
+      await service.settled();
+      await old.close();
+    } catch (error) {
+      log.error({ error: String(error) }, "settings not reloaded: the earlier ones stay in use");
+    }
+  };
+
+  const server = await listen(current, service);
+  const watch = watchFiles(config.files, reload, options.watchMs ?? WATCH_MS);
+  return {
+    url: server.url,
+    ...(current.tokenFile !== undefined && { tokenFile: current.tokenFile }),
+    async close() {
+      await watch.close();
+      await server.close();
+      await current.platform.close();
+    },
+  };
+
+  async function listen(first: Current, serving: McpService): Promise<HttpServer> {
+    try {
+      return await serveHttp({
+        service: serving,
+        ...config.http,
+        token: () => current.token,
+        log,
+        graceMs: GRACE_MS,
+      });
+    } catch (error) {
+      await first.platform.close();
+      throw error;
+    }
+  }
+}
+
+async function tokenOf({ config }: Platform): Promise<Omit<Current, "platform">> {
+  const { host, token } = config.http;
+  if (token !== undefined) return { token };
+  if (!isLoopback(host))
+    throw new InvalidInput(`tntc serve does not listen on ${host} without a token`, {
+      path: "TENTACULAR_HTTP_TOKEN",
+      hint: "Set TENTACULAR_HTTP_TOKEN_FILE to a file that holds one, for instance from: openssl rand -base64 32",
+    });
+  const tokenFile = join(config.stateDir, "serve-token");
+  return { token: await keepToken(tokenFile), tokenFile };
+}

@@ -1,0 +1,108 @@
+import { spawn } from "node:child_process";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { z } from "zod";
+import { startServe, type RunningServe } from "../src/serve.ts";
+import { newToken } from "../src/server/http.ts";
+import { binary } from "./cli/tntc.ts";
+import { connect } from "./support/mcp.ts";
+
+let folder: string;
+let server: RunningServe | undefined;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "tentacular-serve-"));
+});
+
+afterEach(async () => {
+  await server?.close();
+  server = undefined;
+  await rm(folder, { recursive: true, force: true });
+});
+
+const base = () => ({
+  PATH: process.env.PATH,
+  XDG_STATE_HOME: folder,
+  TENTACULAR_LOG_LEVEL: "silent",
+  TENTACULAR_HTTP_PORT: "0",
+});
+
+it("serves on loopback with a token that it makes and keeps for its owner", async () => {
+  server = await startServe({ environment: base() });
+  const tokenFile = server.tokenFile ?? "";
+  expect((await stat(tokenFile)).mode & 0o777).toBe(0o600);
+  const token = await readFile(tokenFile, "utf8");
+  const client = await connect({ kind: "http", url: server.url, token });
+  expect(await client.call("enclave_info")).toMatchObject({ isError: false });
+  await client.close();
+  await server.close();
+  server = await startServe({ environment: base() });
+  expect(await readFile(tokenFile, "utf8")).toBe(token);
+});
+
+it("refuses to be public without a token, or without its names", async () => {
+  const open = { ...base(), TENTACULAR_HTTP_HOST: "0.0.0.0" };
+  await expect(startServe({ environment: open })).rejects.toMatchObject({
+    code: "invalid_input",
+    path: "TENTACULAR_HTTP_TOKEN",
+  });
+  await expect(startServe({ environment: { ...open, TENTACULAR_HTTP_TOKEN: newToken() } })).rejects.toThrow(
+    /without the names it is called by/,
+  );
+  await expect(startServe({ environment: { ...open, TENTACULAR_HTTP_TOKEN: "too-short" } })).rejects.toThrow(
+    /TENTACULAR_HTTP_TOKEN/,
+  );
+});
+
+it("uses a new token, and new settings, when their files change", async () => {
+  const [first, second] = [newToken(), newToken()];
+  const tokenFile = join(folder, "token");
+  const passwordFile = join(folder, "password");
+  await writeFile(tokenFile, `${first}\n`);
+  await writeFile(passwordFile, "one");
+  server = await startServe({
+    environment: {
+      ...base(),
+      TENTACULAR_HTTP_TOKEN_FILE: tokenFile,
+      TENTACULAR_POSTGRES_ADMIN_HOST: "127.0.0.1",
+      TENTACULAR_POSTGRES_ADMIN_PORT: "1",
+      TENTACULAR_POSTGRES_ADMIN_USER: "nobody",
+      TENTACULAR_POSTGRES_ADMIN_PASSWORD_FILE: passwordFile,
+    },
+    watchMs: 20,
+  });
+  const { url } = server;
+  expect(server.tokenFile).toBeUndefined();
+  const old = await connect({ kind: "http", url, token: first });
+  expect(await old.call("enclave_info")).toMatchObject({ isError: false });
+  // A token that may not be used changes nothing.
+  await writeFile(tokenFile, "short\n");
+  await writeFile(tokenFile, `${second}\n`);
+  await vi.waitFor(
+    async () => {
+      const client = await connect({ kind: "http", url, token: second });
+      expect(await client.call("enclave_info")).toMatchObject({ isError: false });
+      await client.close();
+    },
+    { timeout: 20_000 },
+  );
+  await expect(connect({ kind: "http", url, token: first })).rejects.toThrow();
+});
+
+it("ends by SIGTERM with exit code 0, and keeps stdout for its address", async () => {
+  const child = spawn(process.execPath, [binary, "serve", "-o", "json"], {
+    env: base(),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+  let stdout = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+  const answer = z.strictObject({ url: z.url(), token_file: z.string() });
+  const { url } = await vi.waitFor(() => answer.parse(JSON.parse(stdout)), { timeout: 30_000 });
+  expect((await fetch(new URL("/readyz", url))).status).toBe(200);
+  child.kill("SIGTERM");
+  expect(await ended).toBe(0);
+  expect(answer.safeParse(JSON.parse(stdout)).success).toBe(true);
+});
