@@ -18,12 +18,14 @@ const packageSchema = z.object({ version: z.string() });
  * Finds the programs and makes sure that `user` can run them: the links between their libraries, which npm leaves
  * out when it runs no install scripts, are made here; and a package below a folder that `user` cannot enter,
  * or that cannot be written, is copied to `copyTo` first.
+ *
+ * @param folder the platform's package; found by itself
  */
 export async function findPostgresBinaries(
   user: UnixUser | undefined,
   copyTo: string,
+  folder = findPackage(),
 ): Promise<PostgresBinaries> {
-  const folder = findPackage();
   const reachable = user === undefined || (await canReach(join(folder, "native", "bin"), user));
   if (reachable && (await linkLibraries(folder))) return programs(folder);
 
@@ -44,7 +46,8 @@ export async function findPostgresBinaries(
   return programs(copy);
 }
 
-function findPackage(): string {
+/** The folder of the package with the programs of this platform. */
+export function findPackage(): string {
   const platform = process.platform === "win32" ? "windows" : process.platform;
   try {
     // The package itself is not imported: it hooks the process's exit. Only its binaries are used.
