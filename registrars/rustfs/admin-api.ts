@@ -48,6 +48,7 @@ export function createAdminApi(connection: Connection, keys: Keys): AdminApi {
       const error = errorOf(answer);
       // Another kind of service says 404 too, in other words.
       if (error.name === "NoSuchResource") return undefined;
+      error.action = action;
       throw error;
     }
     return answer.text === "" ? {} : JSON.parse(answer.text);

@@ -6,6 +6,8 @@ import type { RustfsSettings } from "./settings.ts";
 export class AnsweredError extends Error {
   readonly $metadata: { readonly httpStatusCode: number };
   readonly $response: { readonly headers: Readonly<Record<string, string>> };
+  /** What was asked for: `add-user`. */
+  action: string | undefined;
 
   constructor(code: string, message: string, status: number, headers: Readonly<Record<string, string>>) {
     super(message);
@@ -93,7 +95,7 @@ function rowOf(error: unknown, settings: RustfsSettings): Row {
     case "AllAccessDisabled":
       return {
         reason: "permission",
-        why: "the administrator's keys lack a right for it",
+        why: `the administrator's keys lack a right for it${action(error)}`,
         hint: "docs/object-storage.md lists the rights that the administrator needs.",
       };
     case "PermanentRedirect":
@@ -173,6 +175,10 @@ function skew(error: unknown): string {
   if (Number.isNaN(date)) return "";
   const seconds = Math.round((Date.now() - date) / 1000);
   return `: this machine is ${Math.abs(seconds)} s ${seconds > 0 ? "ahead" : "behind"}`;
+}
+
+function action(error: unknown): string {
+  return error instanceof AnsweredError && error.action !== undefined ? ` (${error.action})` : "";
 }
 
 function otherRegion(error: unknown): string {

@@ -5,7 +5,7 @@ import { rustfs } from "../../registrars/rustfs/index.ts";
 import { createTenant } from "../../registrars/rustfs/tenant.ts";
 import type { createIdentity } from "../../src/tentacle/identity.ts";
 import { attack, login, objectsOf, openSession, read, s3As, write } from "../support/object-store.ts";
-import { rustfsAdmin } from "../support/rustfs-admin.ts";
+import { asDocumentedAdministrator, rustfsAdmin } from "../support/rustfs-admin.ts";
 import { createRustfs, storeOf } from "../support/rustfs-registrar.ts";
 import { describeRegistrar } from "./contract.ts";
 
@@ -19,7 +19,7 @@ describeRegistrar({
   ...(!server.available && { skip: server.reason }),
   definition: rustfs,
   maxNameLength: 200,
-  create: () => createRustfs(store),
+  create: async () => createRustfs(await asDocumentedAdministrator(store)),
   login,
   openSession: async (credentials) => openSession(credentials),
   write,

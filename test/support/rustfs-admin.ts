@@ -2,6 +2,38 @@ import { AwsClient } from "aws4fetch";
 import { z } from "zod";
 import type { Store } from "./object-store.ts";
 
+/** The rights that docs/object-storage.md asks for the administrator, and no others. */
+const documentedRights = [
+  "CreateUser",
+  "DeleteUser",
+  "ListUsers",
+  "GetUser",
+  "EnableUser",
+  "AddUserToGroup",
+  "CreatePolicy",
+  "DeletePolicy",
+  "GetPolicy",
+  "AttachUserOrGroupPolicy",
+].map((right) => `admin:${right}`);
+
+/** Makes an administrator with the documented rights on this bucket alone; gives the store under its keys. */
+export async function asDocumentedAdministrator(store: Store): Promise<Store> {
+  const admin = rustfsAdmin(store);
+  const [accessKey, secretKey] = [`administrator-of-${store.bucket}`, "only-what-is-documented"];
+  const bucket = `arn:aws:s3:::${store.bucket}`;
+  const Statement = [
+    { Effect: "Allow", Action: documentedRights },
+    { Effect: "Allow", Action: ["s3:*"], Resource: [bucket, `${bucket}/*`] },
+  ];
+  await admin.call("PUT", `add-canned-policy?name=${accessKey}`, { Version: "2012-10-17", Statement });
+  await admin.call("PUT", `add-user?accessKey=${accessKey}`, { secretKey, status: "enabled" });
+  await admin.call(
+    "PUT",
+    `set-user-or-group-policy?policyName=${accessKey}&userOrGroup=${accessKey}&isGroup=false`,
+  );
+  return { ...store, accessKey, secretKey };
+}
+
 /** RustFS's admin API by hand-made requests, independent of the registrar's client. */
 export function rustfsAdmin(store: Pick<Store, "endpoint" | "accessKey" | "secretKey">) {
   const client = new AwsClient({
