@@ -1,5 +1,5 @@
 import { mkdir, rename } from "node:fs/promises";
-import { builtinModules } from "node:module";
+import { builtinModules, createRequire } from "node:module";
 import { dirname } from "node:path";
 import { build } from "esbuild";
 
@@ -19,10 +19,14 @@ export async function buildEngine(outfile: string): Promise<void> {
     format: "esm",
     target: "es2024",
     legalComments: "none",
-    // Deno knows the modules of Node by their full names only.
-    alias: Object.fromEntries(
-      builtinModules.filter((name) => !name.includes(":")).map((name) => [name, `node:${name}`]),
-    ),
+    alias: {
+      // Deno knows the modules of Node by their full names only.
+      ...Object.fromEntries(
+        builtinModules.filter((name) => !name.includes(":")).map((name) => [name, `node:${name}`]),
+      ),
+      // Its CommonJS form loads Node's modules when it is first used, not when the engine starts.
+      postgres: createRequire(import.meta.url).resolve("postgres"),
+    },
     // Libraries read settings such as PGSSL from the environment, for which the engine has no permission.
     define: { "process.env": "{}" },
     banner: {

@@ -1,17 +1,19 @@
-/** Builds `dist/`: the package's JavaScript and types, and the engine's bundle. Whoever reads `dist` meanwhile sees the old or the new. */
+/**
+ * Builds `dist/`: the package's JavaScript and types, and the engine's bundle. Built aside and moved in, so that whoever reads
+ * `dist/` meanwhile finds the old or the new, and nothing of a file that is no more.
+ */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { buildEngine } from "./build-engine.ts";
 
 process.chdir(new URL("..", import.meta.url).pathname);
-const fresh = `dist.${process.pid}`;
-const old = `dist.${process.pid}.old`;
+const aside = `dist/.building-${process.pid}`;
 
-async function compile(): Promise<void> {
+async function compile(outDir: string): Promise<void> {
   const tsc = spawn(
     process.execPath,
-    ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json", "--outDir", fresh],
+    ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json", "--outDir", outDir],
     { stdio: "inherit" },
   );
   await once(tsc, "exit");
@@ -19,9 +21,12 @@ async function compile(): Promise<void> {
 }
 
 try {
-  await Promise.all([compile(), buildEngine(`${fresh}/engine/engine.mjs`)]);
-  await rename("dist", old).catch(() => undefined);
-  await rename(fresh, "dist");
+  await Promise.all([compile(`${aside}/new`), buildEngine(`${aside}/new/engine/engine.mjs`)]);
+  await mkdir(`${aside}/old`);
+  for (const entry of await readdir(`${aside}/new`)) {
+    await rename(`dist/${entry}`, `${aside}/old/${entry}`).catch(() => undefined);
+    await rename(`${aside}/new/${entry}`, `dist/${entry}`);
+  }
 } finally {
-  await Promise.all([fresh, old].map((folder) => rm(folder, { recursive: true, force: true })));
+  await rm(aside, { recursive: true, force: true });
 }

@@ -79,7 +79,7 @@ export function createEngine(options: {
       waitingFor = "the tentacle is being stopped";
       const drained = Promise.all(stops.map(async (stop) => stop())).then(idle);
       await Promise.race([drained, new Promise((resolve) => setTimeout(resolve, graceMs))]);
-      stopping.abort();
+      stopping.abort(new NodeError("the tentacle was stopped", { hint: "Run it again.", final: true }));
       await closeClients?.();
     },
   };

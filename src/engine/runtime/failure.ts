@@ -59,6 +59,10 @@ const HINTS: readonly (readonly [RegExp, (match: RegExpExecArray) => string])[] 
     ([, host = ""]) =>
       `The contract does not allow ${host}. Declare it in contract.dependencies: {protocol: …, host: ${host}, port: …}.`,
   ],
+  [
+    /Requires import access/,
+    () => "Modules come from the npm and jsr packages that contract.dependencies names, never from a URL.",
+  ],
   [/Requires read access/, () => "A node reads its tentacle's own files only. Hand data in as input."],
   [/Requires write access/, () => "A node has no disk. Keep data in a declared dependency."],
   [

@@ -121,8 +121,7 @@ export function createRunner(parts: RunnerParts): Runner {
     const signal = AbortSignal.any([over.signal, stopping]);
     const timeout = Promise.withResolvers<never>();
     const timer = setTimeout(() => timeout.reject(tooSlow(timeoutMs)), timeoutMs);
-    const stop = () =>
-      timeout.reject(new NodeError("the tentacle was stopped", { hint: "Run it again.", final: true }));
+    const stop = () => timeout.reject(stopping.reason);
     stopping.addEventListener("abort", stop);
     try {
       const context = createContext(
