@@ -60,9 +60,12 @@ if (found) {
     database = await createTestDatabase(address, "createrole");
   });
   afterAll(async () => {
-    await database.drop();
-    await server.stop(15_000);
-    await rm(folder, { recursive: true, force: true });
+    try {
+      await database.drop();
+    } finally {
+      await server.stop(15_000);
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 }
 

@@ -69,9 +69,12 @@ describe.skipIf(!openssl)("Postgres over TLS", () => {
     );
   });
   afterAll(async () => {
-    await database.drop();
-    await server.stop();
-    await rm(folder, { recursive: true, force: true });
+    try {
+      await database.drop();
+    } finally {
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 
   async function probe(overrides: Partial<PostgresSettings>): Promise<Probe> {
