@@ -3,14 +3,15 @@ import { writeFileSync } from "node:fs";
 import { format, resolveConfig } from "prettier";
 import { definitions } from "../registrars/index.ts";
 import { coreSettings } from "../src/config.ts";
-import type { SettingSpecs } from "../src/exoskeleton/settings.ts";
+import { describeModes, type SettingSpecs } from "../src/exoskeleton/settings.ts";
 
 export const CONFIGURATION_PAGE = "docs/configuration.md";
 
 /** The page's text as it should be. */
 export async function configurationPage(): Promise<string> {
   const services = definitions.map(
-    ({ service, summary, settings }) => `## ${service}\n\n${summary}\n\n${table(settings)}`,
+    ({ service, summary, settings, modes }) =>
+      `## ${service}\n\n${summary}\n\n${table(settings)}${modes === undefined ? "" : `\n\nBeside what is required, one of: ${describeModes({ settings, modes })}.`}`,
   );
   const page = `# Configuration
 

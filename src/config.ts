@@ -5,7 +5,7 @@ import { closest } from "fastest-levenshtein";
 import { z } from "zod";
 import { InvalidInput, type Issue } from "./errors.ts";
 import type { RegistrarDefinition } from "./exoskeleton/registrar.ts";
-import type { Setting, SettingSpecs } from "./exoskeleton/settings.ts";
+import { describeModes, modeNames, type Setting, type SettingSpecs } from "./exoskeleton/settings.ts";
 
 /** Environment variables by name; `process.env` is read in this file alone. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -213,8 +213,9 @@ export function loadServerConfig(
   const services: Record<string, ServiceConfig> = {};
   for (const definition of definitions) {
     const { values, present, missing } = reader.read(definition.settings);
-    const on =
-      exoskeleton && present.length > 0 && missing.length === 0 && (definition.isEnabled?.(values) ?? true);
+    const chosen = present.length === 0 || reader.checkModes(definition, present);
+    const complete = present.length > 0 && missing.length === 0 && chosen;
+    const on = exoskeleton && complete && (definition.isEnabled?.(values) ?? true);
     services[definition.service] = on ? { enabled: true, settings: values } : { enabled: false };
     if (present.length > 0 && missing.length > 0)
       reader.problem(
@@ -326,6 +327,34 @@ function createReader(environment: Environment) {
     return { values, present, missing };
   }
 
+  /** Is exactly one group of alternative settings there? Anything else is a problem. */
+  function checkModes(definition: RegistrarDefinition, present: readonly string[]): boolean {
+    const { service, settings, modes } = definition;
+    if (modes === undefined) return true;
+    const choice = { settings, modes };
+    const begun = Object.keys(modes)
+      .map((mode) => modeNames(choice, mode))
+      .filter((names) => names.some((name) => present.includes(name)));
+    const [names = [], ...others] = begun;
+    const set = begun.flat().filter((name) => present.includes(name));
+    if (others.length > 0) {
+      problem(
+        set[0] ?? "",
+        `${service} is configured in more than one way: ${set.join(", ")} are set`,
+        `Choose one: ${describeModes(choice)}.`,
+      );
+      return false;
+    }
+    const missing = names.filter((name) => !present.includes(name));
+    if (names.length > 0 && missing.length === 0) return true;
+    problem(
+      present[0] ?? "",
+      `${service} is half configured: ${present.join(", ")} set, ${missing.length > 0 ? missing.join(", ") : "the choice of how"} missing`,
+      `Set ${missing.length > 0 ? missing.join(" and ") : describeModes(choice)}, or unset ${present.join(" and ")} to run without ${service}.`,
+    );
+    return false;
+  }
+
   function finish(definitions: readonly RegistrarDefinition[]): void {
     const known = knownNames(definitions);
     for (const name of Object.keys(environment)) {
@@ -343,7 +372,7 @@ function createReader(environment: Environment) {
     });
   }
 
-  return { read, problem, finish, secrets, files };
+  return { read, problem, checkModes, finish, secrets, files };
 }
 
 /** Every name that the environment may hold, `_FILE` forms included. */

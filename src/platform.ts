@@ -54,6 +54,7 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
     config: config.services,
     installation: config.installation,
     log,
+    access: { findProgram: programFinder(config) },
     absent: options.absent,
   });
   const operations = createOperations({
@@ -76,5 +77,18 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
     async close() {
       await Promise.all([cluster.close(), exoskeleton.close()]);
     },
+  };
+}
+
+/** Looks for a server program as `tntc up` does, but fetches none. */
+function programFinder({ programs, pathEnv, cacheDir }: ServerConfig) {
+  return async (name: string): Promise<string | undefined> => {
+    const [{ findBinary }, { natsBinary }] = await Promise.all([
+      import("./embedded/binaries.ts"),
+      import("./embedded/nats.ts"),
+    ]);
+    if (name !== natsBinary.name) return undefined;
+    const options = { configuredPath: programs.natsServer, pathEnv, cacheDir, fetch: false };
+    return (await findBinary(natsBinary, options).catch(() => undefined))?.path;
   };
 }

@@ -30,13 +30,39 @@ const fruit = defineRegistrar({
 });
 const definitions: readonly RegistrarDefinition[] = [fruit];
 
+const text = (env: `TENTACULAR_${string}`, required: boolean) =>
+  ({
+    env,
+    required,
+    schema: required ? z.string() : z.string().optional(),
+    secret: false,
+    doc: "Text.",
+  }) as const;
+const dish = defineRegistrar({
+  service: "dish",
+  dependency: "tentacular-dish",
+  protocol: "dish",
+  summary: "a dish",
+  fields: [],
+  settings: {
+    where: text("TENTACULAR_DISH_WHERE", true),
+    pot: text("TENTACULAR_DISH_POT", false),
+    lid: text("TENTACULAR_DISH_LID", false),
+    pan: text("TENTACULAR_DISH_PAN", false),
+  },
+  modes: { cooked: ["pot", "lid"], fried: ["pan"] },
+  async create() {
+    throw new Error("not created in these tests");
+  },
+});
+
 function load(environment: Record<string, string>, defaults: Record<string, string> = {}) {
   return loadServerConfig(definitions, defaults, environment);
 }
 
-function refusal(environment: Record<string, string>): InvalidInput {
+function refusal(environment: Record<string, string>, known = definitions): InvalidInput {
   try {
-    load(environment);
+    loadServerConfig(known, {}, environment);
   } catch (error) {
     if (error instanceof InvalidInput) return error;
     throw error;
@@ -61,6 +87,38 @@ describe("server configuration", () => {
       "fruit is half configured: TENTACULAR_FRUIT_KEY set, TENTACULAR_FRUIT_HOST missing",
     );
     expect(JSON.stringify(error.report())).not.toContain("sesame");
+  });
+
+  test("a service with a choice is on when exactly one is complete", () => {
+    const where = { TENTACULAR_DISH_WHERE: "w" };
+    const dishOf = (more: Record<string, string>) =>
+      loadServerConfig([dish], {}, { ...where, ...more }).services.dish;
+    expect(dishOf({ TENTACULAR_DISH_PAN: "p" })).toMatchObject({ enabled: true });
+    expect(dishOf({ TENTACULAR_DISH_POT: "p", TENTACULAR_DISH_LID: "l" })).toMatchObject({ enabled: true });
+    expect(loadServerConfig([dish], {}, {}).services.dish).toEqual({ enabled: false });
+  });
+
+  test.each([
+    [
+      { TENTACULAR_DISH_WHERE: "w" },
+      "dish is half configured: TENTACULAR_DISH_WHERE set, the choice of how missing",
+    ],
+    [
+      { TENTACULAR_DISH_WHERE: "w", TENTACULAR_DISH_POT: "p" },
+      "dish is half configured: TENTACULAR_DISH_WHERE, TENTACULAR_DISH_POT set, TENTACULAR_DISH_LID missing",
+    ],
+    [
+      { TENTACULAR_DISH_WHERE: "w", TENTACULAR_DISH_POT: "p", TENTACULAR_DISH_PAN: "p" },
+      "dish is configured in more than one way: TENTACULAR_DISH_POT, TENTACULAR_DISH_PAN are set",
+    ],
+    [
+      { TENTACULAR_DISH_PAN: "p" },
+      "dish is half configured: TENTACULAR_DISH_PAN set, TENTACULAR_DISH_WHERE missing",
+    ],
+  ])("none, half a one or two choices are an error: %j", (environment, message) => {
+    const error = refusal(environment, [dish]);
+    expect(error.message).toBe(`configuration: ${message}`);
+    expect(error.hint).toMatch(/TENTACULAR_DISH_/);
   });
 
   test("an unknown name suggests the near one", () => {

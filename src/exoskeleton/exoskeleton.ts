@@ -4,7 +4,8 @@ import { InvalidInput, NotEnabled } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { ServiceFlag } from "../pipeline/operations.ts";
 import { guardRegistrar, unavailable } from "./guard.ts";
-import type { Probe, Registrar, RegistrarDefinition } from "./registrar.ts";
+import type { Probe, Registrar, RegistrarContext, RegistrarDefinition } from "./registrar.ts";
+import { describeModes } from "./settings.ts";
 
 /** One backing service of this installation. */
 export interface Service {
@@ -34,6 +35,8 @@ export interface ExoskeletonOptions {
   readonly config: Readonly<Record<string, ServiceConfig>>;
   readonly installation: string;
   readonly log: Logger;
+  /** What registrars may use of this machine and its cluster. */
+  readonly access?: Omit<RegistrarContext, "log" | "installation">;
   /** Why a service that could have been there is not, by service name: what `tntc up` could not start. */
   readonly absent?: Readonly<Record<string, string>>;
 }
@@ -94,13 +97,13 @@ export function createExoskeleton(options: ExoskeletonOptions): Exoskeleton {
 }
 
 function createService(definition: RegistrarDefinition, options: ExoskeletonOptions): Service {
-  const { config, installation, log } = options;
+  const { config, installation, log, access } = options;
   const settings = config[definition.service];
   let made: Promise<Registrar> | undefined;
 
   async function make(): Promise<Registrar> {
     if (settings?.enabled !== true) throw notEnabled(definition, options);
-    const registrar = await definition.create(settings.settings, { log, installation });
+    const registrar = await definition.create(settings.settings, { ...access, log, installation });
     return guardRegistrar(definition, registrar, log);
   }
 
@@ -145,9 +148,11 @@ function notEnabled(definition: RegistrarDefinition, options: ExoskeletonOptions
   });
 }
 
-function offHint({ service, settings }: RegistrarDefinition, { absent }: ExoskeletonOptions): string {
+function offHint({ service, settings, modes }: RegistrarDefinition, { absent }: ExoskeletonOptions): string {
   const required = Object.values(settings)
     .filter((setting) => setting.required)
-    .map(({ env }) => env);
-  return absent?.[service] ?? `set ${required.join(", ")} on the server.`;
+    .map(({ env }) => env)
+    .join(", ");
+  const choice = modes === undefined ? "" : ` and ${describeModes({ settings, modes })}`;
+  return absent?.[service] ?? `set ${required}${choice} on the server.`;
 }

@@ -23,6 +23,7 @@ export function guardRegistrar(
   deadlines: Deadlines = defaultDeadlines,
 ): Registrar {
   const { service } = definition;
+  const callMs = registrar.callDeadlineMs ?? deadlines.call;
 
   async function guarded<T>(
     what: string,
@@ -58,19 +59,17 @@ export function guardRegistrar(
       }
     },
     register: (identity, previous, call) =>
-      guarded("provision", call, deadlines.call, (bounded) =>
-        registrar.register(identity, previous, bounded),
-      ),
+      guarded("provision", call, callMs, (bounded) => registrar.register(identity, previous, bounded)),
     inspect: (identity, current, call) =>
-      guarded("inspect", call, deadlines.call, (bounded) => registrar.inspect(identity, current, bounded)),
+      guarded("inspect", call, callMs, (bounded) => registrar.inspect(identity, current, bounded)),
     rotate: (identity, previous, call) =>
-      guarded("rotate", call, deadlines.call, (bounded) => registrar.rotate(identity, previous, bounded)),
+      guarded("rotate", call, callMs, (bounded) => registrar.rotate(identity, previous, bounded)),
     retire: (identity, current, call) =>
-      guarded("retire old credentials of", call, deadlines.call, (bounded) =>
+      guarded("retire old credentials of", call, callMs, (bounded) =>
         registrar.retire(identity, current, bounded),
       ),
     revert: (identity, created, call) =>
-      guarded("undo", call, deadlines.call, (bounded) => registrar.revert(identity, created, bounded)),
+      guarded("undo", call, callMs, (bounded) => registrar.revert(identity, created, bounded)),
     unregister: (identity, options, call) =>
       guarded("remove", call, deadlines.removal, (bounded) =>
         registrar.unregister(identity, options, bounded),

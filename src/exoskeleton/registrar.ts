@@ -45,6 +45,9 @@ export interface Registrar {
 
   /** Gives its connections back. */
   close(): Promise<void>;
+
+  /** How long one call may take, where the service needs longer than others to bring a change about. */
+  readonly callDeadlineMs?: number;
 }
 
 /** What accompanies each call: cancellation (a deadline included), progress, and a log that redacts. */
@@ -120,6 +123,15 @@ export interface RegistrarDefinition<S extends SettingSpecs = SettingSpecs> {
   /** Every credential field but `protocol` and aliases; `host` and `port` are among them where a tentacle connects to the service. */
   readonly fields: readonly CredentialField[];
   readonly settings: S;
+  /**
+   * Settings of which the operator chooses one group, by what the group is called. Exactly one must be complete beside
+   * the required settings; none, half a one or two are a start-up error.
+   */
+  readonly modes?: Readonly<Record<string, readonly (keyof S & string)[]>>;
+  /** True for a service that every tentacle gets where it is enabled, declared or not; it leaves no credentials then. */
+  readonly always?: boolean;
+  /** True for a service of which nothing outlives an undeploy, so that there is nothing to retain. */
+  readonly keepsNothing?: boolean;
   /** For a service whose settings can say that it is off. Default: on when the settings are complete. */
   isEnabled?(settings: SettingValues<S>): boolean;
   /** Makes the registrar. Loads its client library here (by `import()`), not when the module is imported; connects lazily. */
@@ -130,6 +142,8 @@ export interface RegistrarContext {
   readonly log: Logger;
   /** Names this installation in ownership marks, so that two installations can share one server. */
   readonly installation: string;
+  /** Path of a server program on this machine (configured, on PATH or fetched before); undefined when there is none. */
+  readonly findProgram?: (name: string) => Promise<string | undefined>;
 }
 
 /** Checks a definition against the interface and keeps the type of its settings. */

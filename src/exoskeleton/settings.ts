@@ -22,3 +22,21 @@ export type SettingSpecs = Readonly<Record<string, Setting>>;
 export type SettingValues<S extends SettingSpecs> = {
   readonly [K in keyof S]: S[K] extends Setting<infer T> ? T : never;
 };
+
+/** A choice between groups of settings, as a definition has it. */
+export interface ModeSpecs {
+  readonly settings: SettingSpecs;
+  readonly modes: Readonly<Record<string, readonly string[]>>;
+}
+
+/** `A with B (what it is), or C (what that is)`: the choice in words. */
+export function describeModes(specs: ModeSpecs): string {
+  return Object.keys(specs.modes)
+    .map((mode) => `${modeNames(specs, mode).join(" with ")} (${mode})`)
+    .join(", or ");
+}
+
+/** The environment variables of one group. */
+export function modeNames({ settings, modes }: ModeSpecs, mode: string): readonly string[] {
+  return (modes[mode] ?? []).flatMap((field) => settings[field]?.env ?? []);
+}

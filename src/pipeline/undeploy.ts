@@ -3,7 +3,7 @@ import { closest } from "fastest-levenshtein";
 import type { ObjectKey } from "../cluster/objects.ts";
 import { InvalidInput } from "../errors.ts";
 import type { Service } from "../exoskeleton/exoskeleton.ts";
-import type { Drift, Removal } from "../exoskeleton/registrar.ts";
+import type { Drift, RegistrarDefinition, Removal } from "../exoskeleton/registrar.ts";
 import { createIdentity, type Identity } from "../tentacle/identity.ts";
 import { objectNames } from "../tentacle/manifests.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
@@ -71,7 +71,7 @@ export function createUndeploy(
         if (failed.length === 0 && retained.length === 0 && !keepsSecrets)
           await deps.cluster.remove(identity, [{ kind: "ConfigMap", name: recordName(identity) }], signal);
         else if (record !== undefined)
-          await writeRecord(deps.cluster, identity, undeployed(record, failed.length > 0), signal);
+          await writeRecord(deps.cluster, identity, undeployed(deps, record, failed.length > 0), signal);
         return {};
       },
     });
@@ -163,7 +163,7 @@ async function unregister(
     ? []
     : await Promise.all(
         services
-          .filter(({ definition }) => !unfinished.includes(definition.dependency))
+          .filter(({ definition }) => keepsData(definition) && !unfinished.includes(definition.dependency))
           .map(async ({ definition, registrar }) => {
             const names = Object.values((await registrar()).names(identity));
             return `${definition.dependency}: ${names.join(", ")}`;
@@ -176,13 +176,17 @@ async function unregister(
   };
 }
 
-function undeployed(record: ReleaseRecord, unfinished: boolean): ReleaseRecord {
+function keepsData({ keepsNothing }: RegistrarDefinition): boolean {
+  return keepsNothing !== true;
+}
+
+function undeployed(deps: PipelineDependencies, record: ReleaseRecord, unfinished: boolean): ReleaseRecord {
   const { operation, ...rest } = record;
+  const gone = deps.exoskeleton.services.filter(({ definition }) => !unfinished && !keepsData(definition));
   const dependencies = Object.fromEntries(
-    Object.entries(record.dependencies).map(([name, entry]) => [
-      name,
-      { ...entry, state: "retained" as const },
-    ]),
+    Object.entries(record.dependencies)
+      .filter(([name]) => !gone.some(({ definition }) => definition.dependency === name))
+      .map(([name, entry]) => [name, { ...entry, state: "retained" as const }]),
   );
   return {
     ...rest,

@@ -25,7 +25,7 @@ export interface Validated {
 
 /** What the installation says to it: nothing was written yet, and nothing of it can be refused later. */
 export interface Checked {
-  /** The services of the managed dependencies, in the contract's order. */
+  /** The services of the managed dependencies, in the contract's order, then those that every tentacle gets. */
   readonly services: readonly Service[];
   /** The author's secrets as they will be: a text by service. */
   readonly secrets: Readonly<Record<string, string>>;
@@ -60,7 +60,11 @@ export async function check(
   { signal }: StepCall,
 ): Promise<Checked & { readonly secretWarnings: readonly string[] }> {
   const managed = Object.values(tentacle.contract.dependencies).filter(({ kind }) => kind === "managed");
-  const services = managed.map(({ name }) => deps.exoskeleton.require(name));
+  const declared = managed.map(({ name }) => deps.exoskeleton.require(name));
+  const always = deps.exoskeleton.services.filter(
+    (service) => service.enabled && service.definition.always === true && !declared.includes(service),
+  );
+  const services = [...declared, ...always];
   await deps.cluster.requireEnclave(identity.enclave, signal);
   await Promise.all(services.map((service) => deps.exoskeleton.requireAvailable(service, signal)));
 

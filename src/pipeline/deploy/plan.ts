@@ -1,7 +1,7 @@
 import type { AppliedObject } from "../../cluster/cluster.ts";
 import type { ClusterObject, ObjectKey } from "../../cluster/objects.ts";
 import type { Service } from "../../exoskeleton/exoskeleton.ts";
-import type { Inspection } from "../../exoskeleton/registrar.ts";
+import type { Credentials, Inspection } from "../../exoskeleton/registrar.ts";
 import { enrichWorkflow } from "../../tentacle/enrich.ts";
 import { buildManifests } from "../../tentacle/manifests.ts";
 import type { FilledDependency } from "../../tentacle/tentacle.ts";
@@ -101,7 +101,7 @@ export function expectedCredentials({
   );
 }
 
-/** The objects of the tentacle for these credentials. */
+/** The objects of the tentacle for these credentials; those of a service that it did not declare are no concern of its pod. */
 export async function render(
   deps: PipelineDependencies,
   state: Known,
@@ -109,8 +109,13 @@ export async function render(
 ): Promise<Rendered> {
   const { identity, tentacle, services, secrets, request } = state;
   const filled: Record<string, FilledDependency> = {};
-  for (const { definition } of services)
-    filled[definition.dependency] = fillDependency(definition, credentials[definition.dependency] ?? {});
+  const declared: Record<string, Credentials> = {};
+  for (const { definition } of services) {
+    const { dependency } = definition;
+    if (!Object.hasOwn(tentacle.contract.dependencies, dependency)) continue;
+    declared[dependency] = credentials[dependency] ?? {};
+    filled[dependency] = fillDependency(definition, declared[dependency]);
+  }
   const workflow = enrichWorkflow(request.workflow, filled);
   const objects = buildManifests({
     identity,
@@ -118,7 +123,7 @@ export async function render(
     workflow,
     files: request.files,
     engine: { source: await deps.engine() },
-    credentials,
+    credentials: declared,
     secrets,
     filled,
     image: deps.image,
