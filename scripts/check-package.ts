@@ -51,10 +51,10 @@ try {
     })
     .parse(JSON.parse(tntc("mcp", "config", "--client", "claude-desktop", "-o", "json")));
   const client = new Client({ name: "package-check", version: "1" });
-  const env = Object.fromEntries(
-    Object.entries(environment).flatMap(([k, v]) => (v === undefined ? [] : [[k, v]])),
+  const { PATH = "", HOME = "", XDG_STATE_HOME } = environment;
+  await client.connect(
+    new StdioClientTransport({ ...config.mcpServers.tentacular, env: { PATH, HOME, XDG_STATE_HOME } }),
   );
-  await client.connect(new StdioClientTransport({ ...config.mcpServers.tentacular, env }));
   const { tools } = await client.listTools();
   const info = await client.callTool({ name: "enclave_info", arguments: {} }, undefined, {
     timeout: 120_000,
