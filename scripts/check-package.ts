@@ -12,12 +12,13 @@ import { z } from "zod";
 
 const root = new URL("..", import.meta.url).pathname;
 const folder = mkdtempSync(join(tmpdir(), "tentacular-package-"));
-const environment = { ...process.env, XDG_STATE_HOME: join(folder, "state") };
+const { PATH = "", HOME = "" } = process.env;
+const env = { PATH, HOME, XDG_STATE_HOME: join(folder, "state") };
 
 function run(command: string, args: readonly string[], cwd: string): string {
   return execFileSync(command, args, {
     cwd,
-    env: environment,
+    env: { ...process.env, ...env },
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -51,10 +52,7 @@ try {
     })
     .parse(JSON.parse(tntc("mcp", "config", "--client", "claude-desktop", "-o", "json")));
   const client = new Client({ name: "package-check", version: "1" });
-  const { PATH = "", HOME = "", XDG_STATE_HOME } = environment;
-  await client.connect(
-    new StdioClientTransport({ ...config.mcpServers.tentacular, env: { PATH, HOME, XDG_STATE_HOME } }),
-  );
+  await client.connect(new StdioClientTransport({ ...config.mcpServers.tentacular, env }));
   const { tools } = await client.listTools();
   const info = await client.callTool({ name: "enclave_info", arguments: {} }, undefined, {
     timeout: 120_000,

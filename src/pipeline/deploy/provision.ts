@@ -110,14 +110,11 @@ export async function retire(
   state: Known & Provisioned,
   { signal }: StepCall,
 ): Promise<readonly string[]> {
-  const { identity, services, previous, credentials, inspections, dropped } = state;
+  const { identity, services, credentials, dropped, unchanged } = state;
   const failed: string[] = [];
-  for (const { definition, registrar } of services) {
-    const { dependency } = definition;
-    const current = credentials[dependency];
-    const fresh = inspections[dependency]?.exists !== true;
-    if (current === undefined || fresh || JSON.stringify(current) === JSON.stringify(previous[dependency]))
-      continue;
+  for (const { definition, registrar } of unchanged ? [] : services) {
+    const current = credentials[definition.dependency];
+    if (current === undefined) continue;
     await attempt(failed, `${definition.service}: old credentials`, async () =>
       (await registrar()).retire(identity, current, { signal }),
     );
