@@ -69,7 +69,9 @@ export async function startEngine(
   const folder = join(root, "app");
   const { tentacle } = parseWorkflow(options.workflow);
   const credentials = options.credentials ?? {};
-  const filled = Object.fromEntries(Object.entries(credentials).map(([name, given]) => [name, fill(given)]));
+  const filled = Object.fromEntries(
+    Object.entries(credentials).map(([name, given]) => [name, fill(name, given)]),
+  );
   const files: Record<string, string> = {
     ...options.files,
     "deno.json": denoConfig(tentacle),
@@ -205,9 +207,15 @@ const secretFields: ReadonlySet<string> = new Set([
   "secret_access_key",
 ]);
 
-function fill(credentials: Credentials): FilledDependency {
+/** The contract's half of credentials, with the first secret among them as `auth`. */
+function fill(name: string, credentials: Credentials): FilledDependency {
   const fields = Object.fromEntries(Object.entries(credentials).filter(([key]) => !secretFields.has(key)));
-  return { protocol: String(credentials.protocol), fields };
+  const secret = [...secretFields].find((key) => Object.hasOwn(credentials, key)) ?? "";
+  return {
+    protocol: String(credentials.protocol),
+    fields,
+    auth: { type: "password", secret: `${name}.${secret}` },
+  };
 }
 
 function isAnswer(value: unknown): value is RunAnswer {
