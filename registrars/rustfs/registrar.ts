@@ -64,10 +64,17 @@ export async function createRustfsRegistrar(
         provision(workshop, tenantOf(identity), previous, call.signal),
       ),
 
-    inspect: (identity, current, call) =>
-      run(`inspect ${identity.key}`, call, () =>
-        inspectTenant(workshop, tenantOf(identity), current, call.signal),
-      ),
+    async inspect(identity, current, call) {
+      try {
+        return await run(`inspect ${identity.key}`, call, () =>
+          inspectTenant(workshop, tenantOf(identity), current, call.signal),
+        );
+      } catch (error) {
+        if (!(error instanceof Conflict)) throw error;
+        const drift = [{ item: tenantOf(identity).prefix, problem: error.message }];
+        return { exists: false, facts: {}, drift };
+      }
+    },
 
     rotate: (identity, _previous, call) =>
       run(`rotate the keys of ${identity.key}`, call, () =>

@@ -166,6 +166,16 @@ describe.skipIf(!server.available)("object store that fails", () => {
     expect(probe.reason).not.toContain("as the service says it");
   });
 
+  test("what belongs to somebody else is told, not hidden", async () => {
+    const one = identity();
+    const { base } = createTenant(one, "test");
+    await admin.putPolicy(base, "arn:aws:s3:::somebody-elses/*");
+    const { exists, drift } = await registrar.inspect(one, undefined, call());
+    expect(exists).toBe(false);
+    expect(drift[0]?.problem).toContain(`policy ${base} is there already`);
+    await admin.call("DELETE", `remove-canned-policy?name=${base}`);
+  });
+
   test("silence ends with the caller's time", async () => {
     proxy.decide(() => "silence");
     const started = Date.now();

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { type IncomingMessage, type ServerResponse, createServer, request } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 
 /** A request that passes through: enough to decide what happens to it. */
 export interface PassingRequest {
@@ -39,9 +40,12 @@ export interface HttpProxy {
 }
 
 /**
- * Stands between a client and an HTTP server, and fails as told. The Host header stays the client's, so signatures hold.
+ * Stands between a client and an HTTP server, with TLS or without, and fails as told. The Host header stays the client's, so signatures hold.
  */
-export async function startHttpProxy(target: string): Promise<HttpProxy> {
+export async function startHttpProxy(
+  target: string,
+  tls?: { readonly cert: string; readonly key: string },
+): Promise<HttpProxy> {
   const seen: PassingRequest[] = [];
   const underWay = new Set<Promise<unknown>>();
   let fateOf: (request: PassingRequest) => Fate = () => "pass";
@@ -80,15 +84,16 @@ export async function startHttpProxy(target: string): Promise<HttpProxy> {
     onward.end(body);
   }
 
-  const server = createServer((incoming, outgoing) => {
+  const listen = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     handle(incoming, outgoing).catch(() => incoming.socket.destroy());
-  });
+  };
+  const server = tls === undefined ? createServer(listen) : createTlsServer({ ...tls }, listen);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("the proxy has no port");
   return {
-    endpoint: `http://127.0.0.1:${address.port}`,
+    endpoint: `${tls === undefined ? "http" : "https"}://127.0.0.1:${address.port}`,
     seen,
     decide(fate) {
       fateOf = fate;
