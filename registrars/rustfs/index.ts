@@ -10,6 +10,7 @@ export const rustfs = defineRegistrar({
   service: "rustfs",
   dependency: "tentacular-rustfs",
   protocol: "s3",
+  protocolAliases: ["http", "https"],
   summary: "Object storage (S3): a prefix of its own in a shared bucket, with its own keys.",
   auth: { type: "aws-sigv4", secretField: "secret_key" },
   fields,

@@ -116,6 +116,8 @@ export interface RegistrarDefinition<S extends SettingSpecs = SettingSpecs> {
   readonly dependency: `tentacular-${string}`;
   /** `postgresql`: written into the contract, and accepted from an author who wrote it already. */
   readonly protocol: string;
+  /** Other words that existing contracts use for it, accepted from an author and left as they stand. */
+  readonly protocolAliases?: readonly string[];
   /** One line that tells an agent what a tentacle gets. */
   readonly summary: string;
   /** Written into the contract as `auth`: `type`, and which field of the credentials is the secret. Absent where there is no secret. */

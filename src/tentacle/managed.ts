@@ -100,7 +100,11 @@ function isPlain(problems: Problems, path: Path, name: string, node: YamlNode): 
  */
 export function checkManaged(
   tentacle: Tentacle,
-  known: readonly { readonly dependency: string; readonly protocol: string }[],
+  known: readonly {
+    readonly dependency: string;
+    readonly protocol: string;
+    readonly protocolAliases?: readonly string[];
+  }[],
 ): readonly Issue[] {
   const names = known.map((service) => service.dependency);
   const issues: Issue[] = [];
@@ -118,7 +122,10 @@ export function checkManaged(
         message: `${path}: there is no managed dependency of that name`,
         hint: `${near === undefined ? "" : `Did you mean ${PREFIX}${near}? `}Managed dependencies are: ${names.join(", ")}. Any other dependency needs a name without ${PREFIX}.`,
       });
-    } else if (dependency.protocol !== undefined && dependency.protocol !== service.protocol)
+    } else if (
+      dependency.protocol !== undefined &&
+      ![service.protocol, ...(service.protocolAliases ?? [])].includes(dependency.protocol)
+    )
       issues.push({
         path: `${path}.protocol`,
         message: `${path}.protocol is not what this service speaks (${service.protocol})`,

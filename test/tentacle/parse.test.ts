@@ -333,7 +333,7 @@ contract:
 describe("managed dependencies", () => {
   const known = [
     { dependency: "tentacular-postgres", protocol: "postgresql" },
-    { dependency: "tentacular-nats", protocol: "nats" },
+    { dependency: "tentacular-nats", protocol: "nats", protocolAliases: ["stan"] },
   ];
 
   test("an unknown one lists the known ones and the nearest", () => {
@@ -352,6 +352,8 @@ describe("managed dependencies", () => {
         known,
       );
     expect(read("nats")).toEqual([]);
+    // A word that contracts in the wild use for the same thing.
+    expect(read("stan")).toEqual([]);
     expect(read("http")).toMatchObject([{ path: "contract.dependencies.tentacular-nats.protocol" }]);
   });
 
