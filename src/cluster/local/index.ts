@@ -6,11 +6,11 @@ import { tailLog } from "../../log-file.ts";
 import type { Logger } from "../../log.ts";
 import { type Identity, labelProblem } from "../../tentacle/identity.ts";
 import type { AppliedObject, Cluster, Enclave } from "../cluster.ts";
+import { postRun } from "../engine-client.ts";
 import { type ClusterObject, type ConfigMap, labels, type ObjectKey } from "../objects.ts";
-import { postRun } from "./engine-client.ts";
+import { isOwned, requireOwned } from "../ownership.ts";
+import { parseObject } from "../parse.ts";
 import { createFolders } from "./folders.ts";
-import { isOwned, requireOwned } from "./ownership.ts";
-import { parseObject } from "./parse.ts";
 import { createStore, KINDS, sameObject } from "./store.ts";
 import { announceChange, createSupervisor, endOrphan } from "./supervisor.ts";
 import { createWorkloads } from "./workloads.ts";
@@ -188,7 +188,7 @@ export function createLocalCluster(options: LocalClusterOptions): Cluster {
     async run(identity, input, signal) {
       const port = await workloads.readyPort(identity);
       try {
-        return await postRun(port, input, signal);
+        return await postRun({ host: "127.0.0.1", port }, input, signal);
       } catch (error) {
         throw new Unavailable(
           signal.aborted

@@ -7,14 +7,14 @@ import { makePrivateFolder } from "../../files.ts";
 import { noteInLog, rotateLog, tailLog } from "../../log-file.ts";
 import type { Logger } from "../../log.ts";
 import { findProcess } from "../../processes.ts";
+import { isHealthy } from "../engine-client.ts";
 import { CHECKSUM_ANNOTATION, type Deployment } from "../objects.ts";
+import { createWaker } from "../waker.ts";
 import { localArgs } from "./command.ts";
-import { isHealthy } from "./engine-client.ts";
 import type { WorkloadFolder } from "./folders.ts";
 import { type WorkloadState, writeState } from "./state.ts";
 import type { Store } from "./store.ts";
 import { type Mounts, readMounts, writeMounts } from "./volumes.ts";
-import { createWaker } from "./waker.ts";
 
 /** An engine that is not ready by then is ended; the first start may have to download the author's modules. */
 const START_MS = 120_000;

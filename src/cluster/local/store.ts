@@ -4,8 +4,8 @@ import { InvalidInput } from "../../errors.ts";
 import { listFolder, readTextIfThere, writeFileAtomic } from "../../files.ts";
 import type { Logger } from "../../log.ts";
 import type { ClusterObject, ConfigMap, Deployment, ObjectKey, ObjectKind, Secret } from "../objects.ts";
+import { parseObject } from "../parse.ts";
 import type { Folders } from "./folders.ts";
-import { parseObject } from "./parse.ts";
 
 /** A DNS subdomain, short enough for a file's name. */
 const NAME = /^(?=.{1,240}$)[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/;

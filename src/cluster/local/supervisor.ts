@@ -3,11 +3,11 @@ import { listFolder, writeFileAtomic } from "../../files.ts";
 import { type Lease, takeLease } from "../../lease.ts";
 import type { Logger } from "../../log.ts";
 import { endProcess } from "../../processes.ts";
+import { createWaker } from "../waker.ts";
 import type { Folders } from "./folders.ts";
 import { createRunner, type Runner } from "./runner.ts";
 import { readState } from "./state.ts";
 import type { Store } from "./store.ts";
-import { createWaker } from "./waker.ts";
 
 /** How often a change made by another process is looked for. */
 const WATCH_MS = 200;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { ClusterObject } from "../objects.ts";
+import type { ClusterObject } from "./objects.ts";
 
 const strings = z.record(z.string(), z.string());
 const metadata = z.looseObject({
