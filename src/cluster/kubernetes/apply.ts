@@ -1,0 +1,157 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
+import { Conflict, Internal } from "../../errors.ts";
+import type { Identity } from "../../tentacle/identity.ts";
+import type { AppliedObject } from "../cluster.ts";
+import { type ClusterObject, labels, MANAGER } from "../objects.ts";
+import { requireOwned } from "../ownership.ts";
+import type { Api, ApiAnswer } from "./api.ts";
+import { answerError, oneLine, type Status } from "./errors.ts";
+import { getObject, type LiveObject, parseLive, proofOf } from "./objects.ts";
+import { apiVersionOf, object as objectPlace, type Place } from "./paths.ts";
+
+/**
+ * No object ever has it, so a patch that names it creates and never touches what is there: server-side apply by itself
+ * would adopt an object of somebody else wherever the two do not contradict each other.
+ */
+const ABSENT_VERSION = "1";
+
+/** How often an object that others write at the same time (a Deployment's status) is read again. */
+const TRIES = 10;
+/** How long one that is being deleted is waited for. */
+const DELETION_MS = 60_000;
+const DELETION_POLL_MS = 250;
+
+interface ApplyOptions {
+  readonly dryRun: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Makes one object be as given, or asks whether that would be accepted. Nothing that is not this tentacle's is touched. */
+export async function applyObject(
+  api: Api,
+  identity: Identity,
+  object: ClusterObject,
+  options: ApplyOptions,
+): Promise<AppliedObject> {
+  const { kind, metadata } = object;
+  const { name, namespace } = metadata;
+  requireOwned(undefined, object, identity);
+  if (object.apiVersion !== apiVersionOf(kind))
+    throw new Internal(`${kind} ${name} is given as one of ${object.apiVersion}`, {
+      hint: "This is a defect of Tentacular: report it.",
+    });
+  const place = objectPlace(kind, namespace, name);
+  // Set once a create of ours got no clear answer, so that the object it made is not taken for an old one.
+  let mayHaveCreated = false;
+  for (let count = 1; ; count++) {
+    const live = await readToReplace(api, object, options);
+    requireOwned(live?.json, object, identity, proofOf(live?.json));
+    const answer = await patch(api, object, live, options);
+    if (answer.code < 300) {
+      const created = live === undefined || mayHaveCreated;
+      const same = live !== undefined && isSame(parseLive(answer.json), live, options);
+      return { kind, name, outcome: created ? "created" : same ? "unchanged" : "updated" };
+    }
+    const conflicts = fieldConflicts(answer.status);
+    if (conflicts.length > 0) throw fieldConflict(place, conflicts, answer.status);
+    mayHaveCreated ||= live === undefined && answer.uncertain;
+    if (count >= TRIES) throw answerError({ verb: "patch", place }, answer.code, answer.status);
+    await sleep(10 * count, undefined, { signal: options.signal });
+  }
+}
+
+/** The object as it is; one that is on its way out is waited for, as what is written to it would go with it. */
+async function readToReplace(
+  api: Api,
+  { kind, metadata: { namespace, name } }: ClusterObject,
+  { dryRun, signal }: ApplyOptions,
+): Promise<LiveObject | undefined> {
+  const until = performance.now() + DELETION_MS;
+  for (;;) {
+    const live = await getObject(api, { kind, namespace, name }, { signal });
+    const since = live?.metadata.deletionTimestamp;
+    if (since === undefined || dryRun) return live;
+    if (performance.now() > until)
+      throw new Conflict(`${kind} ${name} in enclave ${namespace} is being deleted since ${since}`, {
+        hint: "Something keeps it: see its finalizers, and what depends on it. Then try again.",
+      });
+    await sleep(DELETION_POLL_MS, undefined, { signal });
+  }
+}
+
+/** Server-side apply to exactly the object that was read, or to none. */
+async function patch(
+  api: Api,
+  object: ClusterObject,
+  live: LiveObject | undefined,
+  { dryRun, signal }: ApplyOptions,
+): Promise<ApiAnswer> {
+  const { uid, resourceVersion } = live?.metadata ?? { resourceVersion: ABSENT_VERSION };
+  const send = (force: boolean): Promise<ApiAnswer> =>
+    api.send({
+      verb: "patch",
+      place: objectPlace(object.kind, object.metadata.namespace, object.metadata.name),
+      query: { fieldManager: MANAGER, force: String(force), ...(dryRun && { dryRun: "All" }) },
+      contentType: "application/apply-patch+yaml",
+      body: {
+        ...object,
+        metadata: { ...object.metadata, resourceVersion, ...(uid !== undefined && { uid }) },
+      },
+      allow: [409],
+      signal,
+    });
+  const answer = await send(false);
+  const conflicts = fieldConflicts(answer.status);
+  const ours = conflicts.length > 0 && conflicts.every(({ field }) => isOursAlone(object, field));
+  return ours ? send(true) : answer;
+}
+
+/** Credentials and records are this server's state: an edit by hand of their data is undone, not respected. */
+function isOursAlone(object: ClusterObject, field: string): boolean {
+  const state = object.kind === "Secret" || object.metadata.labels?.[labels.record] !== undefined;
+  return state && field.startsWith(".data");
+}
+
+function isSame(now: LiveObject, before: LiveObject, { dryRun }: ApplyOptions): boolean {
+  // A patch that changes nothing keeps the version; a dry run has no version to go by.
+  return dryRun
+    ? isDeepStrictEqual(content(now.json), content(before.json))
+    : now.metadata.resourceVersion === before.metadata.resourceVersion;
+}
+
+function content(json: unknown): unknown {
+  if (typeof json !== "object" || json === null || !("metadata" in json)) return json;
+  const { metadata, ...rest } = json;
+  return {
+    ...rest,
+    metadata:
+      typeof metadata === "object"
+        ? { ...metadata, managedFields: undefined, resourceVersion: undefined, generation: undefined }
+        : metadata,
+  };
+}
+
+interface FieldConflict {
+  readonly field: string;
+  /** `conflict with "kubectl-edit" using v1`. */
+  readonly message: string;
+}
+
+function fieldConflicts(status: Status | undefined): readonly FieldConflict[] {
+  return (status?.details?.causes ?? []).flatMap(({ reason, field = "", message = "" }) =>
+    reason === "FieldManagerConflict" ? [{ field, message }] : [],
+  );
+}
+
+function fieldConflict(place: Place, conflicts: readonly FieldConflict[], cause: unknown): Conflict {
+  const listed = conflicts.slice(0, 5).map(({ field, message }) => {
+    const manager = /"((?:[^"\\]|\\.)*)"/.exec(message)?.[1] ?? "somebody else";
+    return `${oneLine(field, 80)} is set by ${oneLine(manager, 60)}`;
+  });
+  const more = conflicts.length > 5 ? `; and ${conflicts.length - 5} more` : "";
+  return new Conflict(`${place.text} was changed by others: ${listed.join("; ")}${more}`, {
+    hint: "Undo that change, or delete the object: the next deploy makes it as it should be.",
+    cause,
+  });
+}

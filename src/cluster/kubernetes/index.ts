@@ -1,0 +1,140 @@
+import { toTentacularError } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
+import type { Identity } from "../../tentacle/identity.ts";
+import type { AppliedObject, Cluster } from "../cluster.ts";
+import { type ClusterObject, labels, MANAGER, type ObjectKey } from "../objects.ts";
+import { isOwned } from "../ownership.ts";
+import { parseObject } from "../parse.ts";
+import { type Api, createApi } from "./api.ts";
+import { applyObject } from "./apply.ts";
+import { connect, type ConnectionOptions } from "./connection.ts";
+import { listEnclaves, requireEnclave } from "./enclaves.ts";
+import { runEngine } from "./engine-proxy.ts";
+import { takeLock } from "./lock.ts";
+import { extract, ownFields } from "./managed-fields.ts";
+import { getObject, listAll, parseLive, proofOf, TENTACLE_KINDS } from "./objects.ts";
+import { versionPlace } from "./paths.ts";
+import { listRecords, readConfigMap, readSecret, withData } from "./records.ts";
+import { removeObject } from "./remove.ts";
+import { readLogs, readWorkload, waitForRollout } from "./workload.ts";
+
+export interface KubernetesClusterOptions extends ConnectionOptions {
+  readonly log: Logger;
+  /** This machine's clock; the API server's decides, whatever this one says. */
+  readonly clock?: () => number;
+}
+
+const PROBE = { tryMs: 5_000, callMs: 6_000 };
+
+/** A Kubernetes cluster, by its API server. Nothing is asked of it yet: a server starts while its cluster is down. */
+export async function createKubernetesCluster(options: KubernetesClusterOptions): Promise<Cluster> {
+  const { log } = options;
+  const connection = await connect(options);
+  const api = createApi(connection, options);
+  const reach = connection.inCluster ? "direct" : "proxy";
+
+  return {
+    kind: "kubernetes",
+
+    async probe(signal) {
+      try {
+        const call = { verb: "get", place: versionPlace, deadlines: PROBE, signal } as const;
+        const { json } = await api.send(call);
+        const version = versionIn(json);
+        return { available: true, ...(version !== undefined && { version }) };
+      } catch (error) {
+        return { available: false, reason: toTentacularError(error, "asking the API server").message };
+      }
+    },
+
+    enclaves: (signal) => listEnclaves(api, signal),
+    requireEnclave: (enclave, signal) => requireEnclave(api, enclave, signal),
+    lock: (identity, operation, signal) => takeLock({ api, log }, identity, operation, signal),
+
+    async dryRun(identity, objects, signal) {
+      const asked = await Promise.allSettled(
+        objects.map((object) => applyObject(api, identity, object, { dryRun: true, signal })),
+      );
+      const refused = asked.find((answer) => answer.status === "rejected");
+      if (refused !== undefined) throw refused.reason;
+      return asked.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
+    },
+
+    async apply(identity, objects, signal) {
+      const applied: AppliedObject[] = [];
+      for (const object of objects)
+        applied.push(await applyObject(api, identity, object, { dryRun: false, signal }));
+      return applied;
+    },
+
+    readConfigMap: (enclave, name, signal) => readConfigMap(api, enclave, name, signal),
+    readSecret: (enclave, name, signal) => readSecret(api, enclave, name, signal),
+
+    async read(identity, keys, signal) {
+      const found = await Promise.all(keys.map((key) => readOwn(api, identity, key, signal)));
+      return found.filter((object) => object !== undefined);
+    },
+
+    async owned(identity, signal) {
+      const found = await Promise.all(
+        TENTACLE_KINDS.map(async (kind) => {
+          const items = await listAll(api, kind, identity.enclave, {
+            labels: [
+              `${labels.managedBy}=${MANAGER}`,
+              `${labels.enclave}=${identity.enclave}`,
+              `${labels.tentacle}=${identity.name}`,
+            ].join(","),
+            metadataOnly: true,
+            signal,
+          });
+          return items
+            .filter((item) => isOwned(item, identity, proofOf(item)))
+            .map((item) => ({ kind, name: nameOf(item) }));
+        }),
+      );
+      return found.flat();
+    },
+
+    records: (enclave, page, signal) => listRecords(api, enclave, page, signal),
+
+    async remove(identity, keys, signal) {
+      const removed: ObjectKey[] = [];
+      for (const key of keys) if (await removeObject(api, identity, key, signal)) removed.push(key);
+      return removed;
+    },
+
+    rollout: (identity, call) => waitForRollout(api, identity, call),
+    workload: (identity, signal) => readWorkload(api, identity, signal),
+    run: (identity, input, signal) => runEngine(api, reach, identity, input, signal),
+    logs: (identity, { tail, signal }) => readLogs(api, identity, tail, signal),
+
+    async close() {
+      api.close();
+    },
+  };
+}
+
+/** What Tentacular applied of an object that is this tentacle's. */
+async function readOwn(
+  api: Api,
+  identity: Identity,
+  { kind, name }: ObjectKey,
+  signal: AbortSignal,
+): Promise<ClusterObject | undefined> {
+  const live = await getObject(api, { kind, namespace: identity.enclave, name }, { signal });
+  if (live === undefined || !isOwned(live.json, identity, proofOf(live.json))) return undefined;
+  const fields = ownFields(live.json);
+  const identifying = { "f:apiVersion": {}, "f:kind": {} };
+  const named = { "f:name": {}, "f:namespace": {}, ...fields["f:metadata"] };
+  return parseObject(withData(extract(live.json, { ...fields, ...identifying, "f:metadata": named })));
+}
+
+function nameOf(item: unknown): string {
+  return parseLive(item).metadata.name;
+}
+
+function versionIn(json: unknown): string | undefined {
+  return typeof json === "object" && json !== null && "gitVersion" in json
+    ? String(json.gitVersion)
+    : undefined;
+}

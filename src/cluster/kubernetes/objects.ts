@@ -1,0 +1,147 @@
+import { z } from "zod";
+import type { ObjectKind } from "../objects.ts";
+import type { LabelProof } from "../ownership.ts";
+import type { Api, ApiAnswer } from "./api.ts";
+import { hasSetLabel } from "./managed-fields.ts";
+import { apiVersionOf, collection, object, type ResourceKind } from "./paths.ts";
+
+/** Media types that leave an object's content out: what is in a Secret is not even sent. */
+export const METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+const METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+
+const PAGE = 500;
+
+/** An object as the API server keeps it: its metadata parsed, the rest as it is. */
+export interface LiveObject {
+  readonly metadata: {
+    readonly name: string;
+    readonly uid: string;
+    readonly resourceVersion: string;
+    readonly deletionTimestamp?: string;
+    readonly creationTimestamp?: string;
+  };
+  readonly json: unknown;
+}
+
+const liveSchema = z.looseObject({
+  metadata: z.looseObject({
+    name: z.string(),
+    uid: z.string(),
+    resourceVersion: z.string(),
+    deletionTimestamp: z.string().optional(),
+    creationTimestamp: z.string().optional(),
+  }),
+});
+
+/** Reads the identity of an object out of an answer. */
+export function parseLive(json: unknown): LiveObject {
+  return { metadata: liveSchema.parse(json).metadata, json };
+}
+
+/** That nothing else is written or deleted than what was looked at. */
+export function preconditions({ metadata: { uid, resourceVersion } }: LiveObject) {
+  return { uid, resourceVersion };
+}
+
+/** Reads one object; undefined when there is none. */
+export async function getObject(
+  api: Api,
+  key: { readonly kind: ResourceKind; readonly namespace: string; readonly name: string },
+  options: { readonly metadataOnly?: boolean; readonly signal: AbortSignal },
+): Promise<LiveObject | undefined> {
+  const answer = await api.send({
+    verb: "get",
+    place: object(key.kind, key.namespace, key.name),
+    allow: [404],
+    signal: options.signal,
+    ...(options.metadataOnly === true && { accept: METADATA_ONLY }),
+  });
+  return answer.code === 404 ? undefined : parseLive(answer.json);
+}
+
+/** Who set a label, by the API server's own book-keeping. */
+export function proofOf(json: unknown): LabelProof {
+  return (label) => hasSetLabel(json, label);
+}
+
+const listSchema = z.looseObject({
+  metadata: z.looseObject({ continue: z.string().optional() }),
+  // An empty list of metadata only comes as null.
+  items: z.array(z.unknown()).nullable(),
+});
+
+export interface ListPage {
+  readonly items: readonly unknown[];
+  /** Where the next page begins. */
+  readonly next?: string;
+}
+
+export interface ListQuery {
+  readonly labels?: string;
+  readonly fields?: string;
+  readonly limit?: number;
+  readonly cursor?: string;
+  readonly metadataOnly?: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Asks for one page; the answer may be one of the statuses in `allow`. */
+export function askPage(
+  api: Api,
+  kind: ResourceKind,
+  namespace: string | undefined,
+  query: ListQuery,
+  allow: readonly number[] = [],
+): Promise<ApiAnswer> {
+  return api.send({
+    verb: "list",
+    place: collection(kind, namespace),
+    query: {
+      ...(query.labels !== undefined && { labelSelector: query.labels }),
+      ...(query.fields !== undefined && { fieldSelector: query.fields }),
+      ...(query.limit !== undefined && { limit: String(query.limit) }),
+      ...(query.cursor !== undefined && { continue: query.cursor }),
+    },
+    ...(query.metadataOnly === true && { accept: METADATA_LIST }),
+    allow,
+    signal: query.signal,
+  });
+}
+
+/** The items of a page; a list's items do not say what they are, so that is put in. */
+export function readPage(kind: ResourceKind, json: unknown): ListPage {
+  const { metadata, items } = listSchema.parse(json);
+  const type = { apiVersion: apiVersionOf(kind), kind };
+  return {
+    items: (items ?? []).map((item) => (typeof item === "object" ? { ...type, ...item } : item)),
+    ...(metadata.continue !== undefined && metadata.continue !== "" && { next: metadata.continue }),
+  };
+}
+
+/** All objects of a kind, page after page. */
+export async function listAll(
+  api: Api,
+  kind: ResourceKind,
+  namespace: string | undefined,
+  query: Omit<ListQuery, "limit" | "cursor">,
+): Promise<readonly unknown[]> {
+  const items: unknown[] = [];
+  let cursor: string | undefined;
+  do {
+    const asked = { ...query, limit: PAGE, ...(cursor !== undefined && { cursor }) };
+    const page = readPage(kind, (await askPage(api, kind, namespace, asked)).json);
+    items.push(...page.items);
+    cursor = page.next;
+  } while (cursor !== undefined);
+  return items;
+}
+
+/** The kinds that a tentacle is made of. */
+export const TENTACLE_KINDS = [
+  "ConfigMap",
+  "Secret",
+  "ServiceAccount",
+  "Service",
+  "NetworkPolicy",
+  "Deployment",
+] as const satisfies readonly ObjectKind[];

@@ -1,0 +1,190 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
+import type { Identity } from "../../tentacle/identity.ts";
+import type { Workload } from "../cluster.ts";
+import { labels, MANAGER } from "../objects.ts";
+import { isOwned } from "../ownership.ts";
+import { createWaker } from "../waker.ts";
+import type { Api } from "./api.ts";
+import { oneLine } from "./errors.ts";
+import { evaluate, type Verdict } from "./evaluate.ts";
+import { getObject, listAll, proofOf } from "./objects.ts";
+import { below, collection, object } from "./paths.ts";
+import { parseDeployment, parsePod, type Pod } from "./pods.ts";
+import { watchChanges } from "./watch.ts";
+
+/** A rollout is looked at this often even when no watch says anything. */
+const LOOK_MS = 2_000;
+/** Events come in bursts: what comes within this time is looked at once. */
+const BURST_MS = 50;
+const LAST_LOOK_MS = 10_000;
+const CRASH_LINES = 6;
+
+const ABSENT: Workload = { state: "absent", restarts: 0 };
+
+/** How the workload is now, with the last log lines or the event that explain it where there are any. */
+export async function readWorkload(api: Api, identity: Identity, signal: AbortSignal): Promise<Workload> {
+  const verdict = await look(api, identity, signal);
+  return explain(api, identity, verdict, signal);
+}
+
+/** Waits until the workload is ready or has failed; when `signal` ends the wait, says how it is then. */
+export async function waitForRollout(
+  api: Api,
+  identity: Identity,
+  call: { readonly signal: AbortSignal; readonly progress?: (message: string) => void },
+): Promise<Workload> {
+  const waker = createWaker();
+  const ended = new AbortController();
+  const until = AbortSignal.any([call.signal, ended.signal]);
+  const { enclave, name } = identity;
+  const watches = [
+    { place: collection("Pod", enclave), labels: `${labels.tentacle}=${name}` },
+    { place: collection("Deployment", enclave), fields: `metadata.name=${name}` },
+  ].map((watched) => watchChanges(api, watched, () => waker.wake(), until));
+  const isEnded = (): boolean => call.signal.aborted;
+  const stop = (): void => waker.wake();
+  call.signal.addEventListener("abort", stop);
+  let said: string | undefined;
+  try {
+    for (;;) {
+      const isLast = call.signal.aborted;
+      // A caller who no longer waits still learns how things are.
+      const signal = isLast ? AbortSignal.timeout(LAST_LOOK_MS) : call.signal;
+      try {
+        const verdict = await look(api, identity, signal);
+        const { state, reason } = verdict.workload;
+        if (state !== "starting" || isLast) return await explain(api, identity, verdict, signal);
+        if (reason !== undefined && reason !== said) call.progress?.(reason);
+        said = reason;
+      } catch (error) {
+        if (isLast || !isEnded()) throw error;
+      }
+      await sleep(BURST_MS);
+      if (!isEnded()) await waker.wait(LOOK_MS);
+    }
+  } finally {
+    call.signal.removeEventListener("abort", stop);
+    ended.abort();
+    await Promise.all(watches);
+  }
+}
+
+/** The last lines of the engine's log, oldest first: of its present run, or of the one before when there is none. */
+export async function readLogs(
+  api: Api,
+  identity: Identity,
+  tail: number,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const pods = (await listPods(api, identity, signal)).toSorted((a, b) =>
+    b.metadata.creationTimestamp.localeCompare(a.metadata.creationTimestamp),
+  );
+  const pod = pods.find(({ metadata }) => metadata.deletionTimestamp === undefined) ?? pods[0];
+  const container = pod?.spec.containers[0]?.name;
+  if (pod === undefined || container === undefined || tail < 1) return [];
+  const of = { pod: pod.metadata.name, container };
+  const now = await logLines(api, identity, of, { tail, previous: false }, signal);
+  if (now.length >= tail) return now;
+  const restarts = pod.status.containerStatuses.find(({ name }) => name === container)?.restartCount ?? 0;
+  if (restarts === 0) return now;
+  const before = await logLines(api, identity, of, { tail, previous: true }, signal);
+  return [...before, ...now].slice(-tail);
+}
+
+async function look(api: Api, identity: Identity, signal: AbortSignal): Promise<Verdict> {
+  const { enclave, name } = identity;
+  const [live, pods] = await Promise.all([
+    getObject(api, { kind: "Deployment", namespace: enclave, name }, { signal }),
+    listPods(api, identity, signal),
+  ]);
+  if (live?.metadata.deletionTimestamp !== undefined || !isOwned(live?.json, identity, proofOf(live?.json)))
+    return { workload: ABSENT };
+  return evaluate(parseDeployment(live?.json), pods, api.now());
+}
+
+async function listPods(api: Api, identity: Identity, signal: AbortSignal): Promise<readonly Pod[]> {
+  const selector = `${labels.tentacle}=${identity.name},${labels.managedBy}=${MANAGER}`;
+  return (await listAll(api, "Pod", identity.enclave, { labels: selector, signal })).map(parsePod);
+}
+
+async function explain(
+  api: Api,
+  identity: Identity,
+  { workload, crashed, unexplained }: Verdict,
+  signal: AbortSignal,
+): Promise<Workload> {
+  const more =
+    crashed !== undefined
+      ? await crashLines(api, identity, crashed, signal)
+      : unexplained !== undefined
+        ? await lastWarning(api, identity, unexplained, signal)
+        : undefined;
+  return more === undefined ? workload : { ...workload, reason: `${workload.reason ?? ""}; ${more}` };
+}
+
+interface ContainerOf {
+  readonly pod: string;
+  readonly container: string;
+}
+
+async function crashLines(
+  api: Api,
+  identity: Identity,
+  crashed: ContainerOf,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  for (const previous of [false, true]) {
+    const lines = await logLines(api, identity, crashed, { tail: CRASH_LINES, previous }, signal);
+    if (lines.length > 0) return `its last lines: ${lines.map((line) => oneLine(line, 300)).join(" | ")}`;
+  }
+  return undefined;
+}
+
+async function logLines(
+  api: Api,
+  { enclave }: Identity,
+  { pod, container }: ContainerOf,
+  { tail, previous }: { readonly tail: number; readonly previous: boolean },
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const answer = await api.send({
+    verb: "get",
+    place: below(object("Pod", enclave, pod), "log"),
+    query: { container, tailLines: String(tail), ...(previous && { previous: "true" }) },
+    accept: "text/plain, */*",
+    // No log yet, or no longer: the container is not made, its node does not answer.
+    allow: [400, 404, 500, 502, 503],
+    signal,
+  });
+  if (answer.code !== 200) return [];
+  return answer.text.split("\n").filter((line) => line !== "");
+}
+
+const eventSchema = z.looseObject({
+  reason: z.string().default(""),
+  message: z.string().default(""),
+  lastTimestamp: z.string().nullish(),
+  eventTime: z.string().nullish(),
+});
+
+/** What the cluster last complained of about a pod, for instance a volume that cannot be mounted. */
+async function lastWarning(
+  api: Api,
+  { enclave }: Identity,
+  { uid }: { readonly uid: string },
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const fields = `involvedObject.uid=${uid},type=Warning`;
+  // A hint only: a server that may not read events does without it.
+  const events = await listAll(api, "Event", enclave, { fields, signal }).catch(() => []);
+  const last = events
+    .map((event) => eventSchema.parse(event))
+    .toSorted((a, b) => timeOf(a).localeCompare(timeOf(b)))
+    .at(-1);
+  return last === undefined ? undefined : `${last.reason}: ${oneLine(last.message, 300)}`;
+}
+
+function timeOf({ lastTimestamp, eventTime }: z.output<typeof eventSchema>): string {
+  return lastTimestamp ?? eventTime ?? "";
+}
