@@ -124,8 +124,8 @@ function startInOtherProcess(options: object): ChildProcess {
   const program = `
     import { startRustfs } from ${JSON.stringify(new URL("../../src/embedded/rustfs.ts", import.meta.url).href)};
     const server = await startRustfs(${JSON.stringify(options)});
-    console.log(server.endpoint);
     process.once("SIGTERM", async () => { await server.stop(); process.exit(0); });
+    console.log(server.endpoint);
     setInterval(() => {}, 1000);`;
   return spawn(process.execPath, ["--input-type=module", "-e", program], {
     stdio: ["ignore", "pipe", "inherit"],
