@@ -56,6 +56,22 @@ export function createProgram(invoke: Invocation): Command {
     .action((_options: object, command: Command) =>
       run(command, async (io) => (await import("./commands/demo.ts")).run({}, io)),
     );
+  program
+    .command("init")
+    .description("write a new tentacle that deploys as it is")
+    .argument("<name>", "its name: small letters, digits and dashes")
+    .option("--with <services>", "managed dependencies, for instance postgres,nats", list)
+    .option("--dir <path>", "folder to write to (default: the name)")
+    .addHelpText(
+      "after",
+      examples(
+        ["tntc init hello", "a tentacle that needs no service"],
+        ["tntc init ledger --with postgres,nats", "with a schema and a subject of its own"],
+      ),
+    )
+    .action((name: string, options: { with?: string[]; dir?: string }, command: Command) =>
+      run(command, async (io) => (await import("./commands/init.ts")).run({ name, ...options }, io)),
+    );
 
   program.commandsGroup("Tentacles:");
   program
@@ -238,6 +254,12 @@ export function createProgram(invoke: Invocation): Command {
     .action(async (words: string[]) => (await import("./commands/completion.ts")).complete(program, words));
 
   return program;
+}
+
+function list(text: string): string[] {
+  const names = text.split(",").map((name) => name.trim());
+  if (names.includes("")) throw new InvalidArgumentError("Write names with commas between them.");
+  return names;
 }
 
 function positive(text: string): number {

@@ -119,6 +119,15 @@ describe.skipIf(!services.postgres.available)("the main job at a terminal", () =
     );
   });
 
+  it("deploys and runs what init wrote, as it is", async () => {
+    const cwd = await emptyFolder();
+    expect(await run(["init", "fresh", "--with", "postgres"], { cwd })).toMatchObject({ code: 0 });
+    expect(await run(["deploy", "fresh"], { cwd })).toMatchObject({ code: 0 });
+    const ran = await run(["run", "fresh", "--input", '{"name": "Ada"}']);
+    expect(JSON.parse(ran.stdout)).toEqual({ greeting: "Hello, Ada!", stored: 1 });
+    expect(await run(["undeploy", "fresh", "--force", "--yes"])).toMatchObject({ code: 0 });
+  });
+
   it("keeps the values of secrets to itself", async () => {
     const value = "canary-8842-value";
     const set = await run(["secrets", "set", "keeper", "github.token"], { stdin: `${value}\n` });
