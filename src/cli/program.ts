@@ -201,13 +201,59 @@ export function createProgram(invoke: Invocation): Command {
     );
 
   program.commandsGroup("Server:");
-  const enclave = program.command("enclave").description("ask the server about an enclave");
+  const enclave = program.command("enclave").description("make, list, show and remove enclaves");
   enclave
     .command("info")
     .description("show usable services, what is deployed, limits, how to declare dependencies")
     .addHelpText("after", examples(["tntc enclave info", ""], ["tntc enclave info -o json", ""]))
     .action((_options: object, command: Command) =>
-      run(command, async (io) => (await import("./commands/enclave-info.ts")).run({}, io)),
+      run(command, async (io) => (await import("./commands/enclave.ts")).info({}, io)),
+    );
+  enclave
+    .command("list")
+    .description("list the enclaves that can be deployed to")
+    .addHelpText("after", examples(["tntc enclave list", "a name a line"]))
+    .action((_options: object, command: Command) =>
+      run(command, async (io) => (await import("./commands/enclave.ts")).list({}, io)),
+    );
+  enclave
+    .command("provision")
+    .description("make an enclave, with its quota and its walls")
+    .argument("<name>", "the enclave")
+    .option("--pods <count>", "quota of pods")
+    .option("--cpu <quantity>", "quota of requested CPU, such as 10 or 500m")
+    .option("--memory <quantity>", "quota of memory, such as 20Gi")
+    .option("--print", "print the manifest and write nothing")
+    .addHelpText(
+      "after",
+      examples(
+        ["tntc enclave provision team-a --memory 8Gi", ""],
+        [
+          "tntc enclave provision team-a --print | kubectl apply -f -",
+          "with your own rights, not the server's",
+        ],
+      ),
+    )
+    .action(
+      (
+        name: string,
+        options: { pods?: string; cpu?: string; memory?: string; print?: boolean },
+        command: Command,
+      ) =>
+        run(command, async (io) =>
+          (await import("./commands/enclave.ts")).provision({ name, ...options }, io),
+        ),
+    );
+  enclave
+    .command("deprovision")
+    .description("remove an enclave; refused while tentacles or kept data are there")
+    .argument("<name>", "the enclave")
+    .option("--force", "delete its tentacles and all their data first")
+    .addHelpText("after", examples(["tntc enclave deprovision team-a", ""]))
+    .action((name: string, options: { force?: boolean }, command: Command) =>
+      run(command, async (io) =>
+        (await import("./commands/enclave.ts")).deprovision({ name, ...options }, io),
+      ),
     );
   program
     .command("serve")

@@ -37,6 +37,7 @@ export const enclaveInfoSchema = z.object({
     reason: z.string().optional(),
     version: z.string().optional(),
   }),
+  enclaves: strings,
   exo_services: map(
     z.object({
       enabled: z.boolean(),
@@ -131,6 +132,21 @@ export const logsSchema = z.object({ name: z.string(), lines: strings });
 
 export const secretsSchema = z.object({ name: z.string(), names: strings, changed: z.boolean() });
 
+export const provisionSchema = z.object({
+  enclave: z.string(),
+  created: z.boolean(),
+  manifest: z.string().optional(),
+});
+
+export const deprovisionSchema = z.object({
+  enclave: z.string(),
+  removed: strings,
+  failed: strings,
+  next: z.string(),
+});
+
+export type ProvisionView = z.infer<typeof provisionSchema>;
+export type DeprovisionView = z.infer<typeof deprovisionSchema>;
 export type EnclaveInfoView = z.infer<typeof enclaveInfoSchema>;
 export type DeployView = z.infer<typeof deploySchema>;
 export type UndeployView = z.infer<typeof undeploySchema>;

@@ -1,4 +1,5 @@
 import type { Identity } from "../tentacle/identity.ts";
+import type { EnclaveQuota } from "./enclave-objects.ts";
 import type { ClusterObject, ConfigMap, ObjectKey, ObjectKind, Secret } from "./objects.ts";
 
 /**
@@ -19,6 +20,19 @@ export interface Cluster {
 
   /** Refuses an enclave that cannot be deployed to (InvalidInput with the known ones as the hint). */
   requireEnclave(enclave: string, signal: AbortSignal): Promise<Enclave>;
+
+  /**
+   * Makes an enclave, or makes it be as given; what is there and is no enclave is never made one: Conflict. With `dryRun` nothing
+   * is asked of the cluster.
+   */
+  provisionEnclave(
+    name: string,
+    options: { readonly quota?: Partial<EnclaveQuota>; readonly dryRun?: boolean },
+    signal: AbortSignal,
+  ): Promise<ProvisionedEnclave>;
+
+  /** Removes an enclave and everything still in it; one that is not there is no error. */
+  deprovisionEnclave(name: string, signal: AbortSignal): Promise<DeprovisionedEnclave>;
 
   /** Takes the one lock of a tentacle, over all processes; throws Conflict that names holder, operation and since when. */
   lock(identity: Identity, operation: string, signal: AbortSignal): Promise<Lock>;
@@ -91,6 +105,18 @@ export interface Cluster {
 export interface Enclave {
   readonly name: string;
   readonly ready: boolean;
+}
+
+export interface ProvisionedEnclave {
+  /** False when it was there already. */
+  readonly created: boolean;
+  /** The objects it is made of, as YAML for `kubectl apply`; absent where an enclave needs none. */
+  readonly manifest?: string;
+}
+
+export interface DeprovisionedEnclave {
+  /** Why it is still there, and what an operator does about it. */
+  readonly left?: { readonly why: string; readonly next: string };
 }
 
 /** Held until `release`, also by a process that is busy; lost only when the holder died (`signal` then aborts). */

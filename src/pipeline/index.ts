@@ -1,6 +1,7 @@
 import type { PipelineDependencies } from "./dependencies.ts";
 import { createDeploy } from "./deploy/index.ts";
 import { createEnclaveInfo } from "./enclave-info.ts";
+import { createDeprovisionEnclave, createProvisionEnclave } from "./enclaves.ts";
 import type { Operations } from "./operations.ts";
 import { createSecrets } from "./secrets.ts";
 import { createList, createStatus } from "./status.ts";
@@ -10,14 +11,17 @@ import { createLogs, createRun } from "./workload.ts";
 /** Everything Tentacular does, over one cluster and its services. */
 export function createOperations(deps: PipelineDependencies): Operations {
   const list = createList(deps);
+  const undeploy = createUndeploy(deps);
   return {
     enclaveInfo: createEnclaveInfo(deps, list),
     deploy: createDeploy(deps),
-    undeploy: createUndeploy(deps),
+    undeploy,
     status: createStatus(deps),
     list,
     run: createRun(deps),
     logs: createLogs(deps),
     secrets: createSecrets(deps),
+    provisionEnclave: createProvisionEnclave(deps),
+    deprovisionEnclave: createDeprovisionEnclave(deps, undeploy),
   };
 }

@@ -14,6 +14,11 @@ export interface Operations {
   run(request: RunRequest, call: OperationCall): Promise<RunResult>;
   logs(request: LogsRequest, call: OperationCall): Promise<LogsResult>;
   secrets(request: SecretsRequest, call: OperationCall): Promise<SecretsResult>;
+  provisionEnclave(request: ProvisionEnclaveRequest, call: OperationCall): Promise<ProvisionEnclaveResult>;
+  deprovisionEnclave(
+    request: DeprovisionEnclaveRequest,
+    call: OperationCall,
+  ): Promise<DeprovisionEnclaveResult>;
 }
 
 /** Cancellation and progress of one call. */
@@ -241,5 +246,37 @@ export interface SecretsResult {
   /** `service.key`, or `service` for one that is a plain text; sorted. */
   readonly names: readonly string[];
   readonly changed: boolean;
+  readonly next: string;
+}
+
+export interface ProvisionEnclaveRequest {
+  readonly enclave: string;
+  /** What its tentacles may use together, `pods`, `cpu` and `memory`, as Kubernetes quantities; the installation's defaults where absent. */
+  readonly quota?: Readonly<Record<string, string>>;
+  /** Only gives the manifest. */
+  readonly dryRun?: boolean;
+}
+
+export interface ProvisionEnclaveResult {
+  readonly enclave: string;
+  /** False when it was there already. */
+  readonly created: boolean;
+  /** With `dryRun`: YAML that makes the same by `kubectl apply`; absent where an enclave needs no objects. */
+  readonly manifest?: string;
+  readonly next: string;
+}
+
+export interface DeprovisionEnclaveRequest {
+  readonly enclave: string;
+  /** The enclave's name once more: its tentacles and all their data go too. */
+  readonly force?: string;
+}
+
+export interface DeprovisionEnclaveResult {
+  readonly enclave: string;
+  /** Its tentacles that are gone now, data included. */
+  readonly removed: readonly string[];
+  /** What is still there, the enclave itself included, and why. */
+  readonly failed: readonly string[];
   readonly next: string;
 }

@@ -183,5 +183,9 @@ function redacted(operations: Operations, redactor: Redactor): Operations {
     run: async (request, call) => redactor.json(await operations.run(request, call)),
     logs: async (request, call) => redactor.json(await operations.logs(request, call)),
     secrets: async (request, call) => redactor.json(await operations.secrets(request, call)),
+    provisionEnclave: async (request, call) =>
+      redactor.json(await operations.provisionEnclave(request, call)),
+    deprovisionEnclave: async (request, call) =>
+      redactor.json(await operations.deprovisionEnclave(request, call)),
   };
 }

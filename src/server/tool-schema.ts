@@ -76,13 +76,13 @@ function inputSchema(schema: z.ZodObject): Record<string, unknown> {
 }
 
 /**
- * Admits an error report beside the result: clients of the 2025 protocol check the structured content of an error against
- * this schema too, and would otherwise show their own schema error in place of ours.
+ * Asks for no field at its top, and so admits an error report too: clients of the 2025 protocol check the structured content
+ * of an error against this schema, and would otherwise show their own schema error in place of ours.
  */
 function outputSchema(schema: z.ZodObject): Record<string, unknown> {
   const {
     $schema: _dialect,
-    required,
+    required: _required,
     ...rest
   } = z.toJSONSchema(schema, {
     io: "output",
@@ -91,7 +91,7 @@ function outputSchema(schema: z.ZodObject): Record<string, unknown> {
       if (context.jsonSchema.additionalProperties === false) delete context.jsonSchema.additionalProperties;
     },
   });
-  return { ...rest, anyOf: [{ required: required ?? [] }, { required: ["code", "message", "hint"] }] };
+  return rest;
 }
 
 /** What every reader assumes anyway and an agent would pay for in tokens. */

@@ -187,6 +187,8 @@ export const noOperations: Operations = {
   run: refuse,
   logs: refuse,
   secrets: refuse,
+  provisionEnclave: refuse,
+  deprovisionEnclave: refuse,
 };
 
 function refuse(): Promise<never> {

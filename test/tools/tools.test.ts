@@ -5,9 +5,11 @@ import { describe, expect, expectTypeOf, it } from "vitest";
 import * as z from "zod";
 import type {
   DeployResult,
+  DeprovisionEnclaveResult,
   EnclaveInfo,
   ListResult,
   LogsResult,
+  ProvisionEnclaveResult,
   RunResult,
   SecretsResult,
   StatusResult,
@@ -15,6 +17,7 @@ import type {
 } from "../../src/pipeline/operations.ts";
 import type { deploy } from "../../tools/deploy.ts";
 import type { enclaveInfo } from "../../tools/enclave-info.ts";
+import type { enclave } from "../../tools/enclave.ts";
 import { tools } from "../../tools/index.ts";
 import type { logs } from "../../tools/logs.ts";
 import type { run } from "../../tools/run.ts";
@@ -113,6 +116,12 @@ it("has output schemas that are the operations' results, field by field", () => 
   expectTypeOf<Plain<z.output<typeof secrets.output>>>().toEqualTypeOf<Plain<SecretsResult>>();
   expectTypeOf<keyof z.output<typeof status.output>>().toEqualTypeOf<
     keyof Merged<StatusResult, ListResult>
+  >();
+  expectTypeOf<keyof z.output<typeof enclave.output>>().toEqualTypeOf<
+    keyof Merged<ProvisionEnclaveResult, DeprovisionEnclaveResult>
+  >();
+  expectTypeOf<ProvisionEnclaveResult | DeprovisionEnclaveResult>().toExtend<
+    z.input<typeof enclave.output>
   >();
   expectTypeOf<StatusResult | ListResult>().toExtend<z.input<typeof status.output>>();
   expectTypeOf<keyof z.output<typeof run.output>>().toEqualTypeOf<

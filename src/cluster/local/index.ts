@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Conflict, InvalidInput, toTentacularError, Unavailable } from "../../errors.ts";
+import { makePrivateFolder } from "../../files.ts";
 import { leaseHolder, takeLease } from "../../lease.ts";
 import { tailLog } from "../../log-file.ts";
 import type { Logger } from "../../log.ts";
@@ -109,6 +110,21 @@ export function createLocalCluster(options: LocalClusterOptions): Cluster {
     async requireEnclave(enclave): Promise<Enclave> {
       requireEnclaveName(enclave, await knownEnclaves());
       return { name: enclave, ready: true };
+    },
+
+    async provisionEnclave(name, { dryRun = false }) {
+      requireEnclaveName(name, await knownEnclaves());
+      const created = !(await store.enclaves()).includes(name);
+      if (created && !dryRun) await makePrivateFolder(folders.enclave(name));
+      return { created };
+    },
+
+    async deprovisionEnclave(name) {
+      requireEnclaveName(name, await knownEnclaves());
+      const removed = (await store.enclaves()).includes(name);
+      await rm(folders.enclave(name), { recursive: true, force: true });
+      if (removed) await changed();
+      return {};
     },
 
     async lock(identity, operation, signal) {
