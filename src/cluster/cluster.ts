@@ -22,8 +22,8 @@ export interface Cluster {
   requireEnclave(enclave: string, signal: AbortSignal): Promise<Enclave>;
 
   /**
-   * Makes an enclave, or makes it be as given; what is there and is no enclave is never made one: Conflict. With `dryRun` nothing
-   * is asked of the cluster.
+   * Makes an enclave, or makes it be as given; a namespace that is no enclave is never made one: Conflict. With `dryRun` only
+   * the manifest is made, and nothing asked of the cluster.
    */
   provisionEnclave(
     name: string,
@@ -31,8 +31,15 @@ export interface Cluster {
     signal: AbortSignal,
   ): Promise<ProvisionedEnclave>;
 
-  /** Removes an enclave and everything still in it; one that is not there is no error. */
-  deprovisionEnclave(name: string, signal: AbortSignal): Promise<DeprovisionedEnclave>;
+  /**
+   * Removes an enclave and everything still in it; one that is not there is no error. Without `force` it is refused while
+   * workloads of somebody else run in it: Conflict.
+   */
+  deprovisionEnclave(
+    name: string,
+    options: { readonly force?: boolean },
+    signal: AbortSignal,
+  ): Promise<DeprovisionedEnclave>;
 
   /** Takes the one lock of a tentacle, over all processes; throws Conflict that names holder, operation and since when. */
   lock(identity: Identity, operation: string, signal: AbortSignal): Promise<Lock>;
@@ -108,7 +115,7 @@ export interface Enclave {
 }
 
 export interface ProvisionedEnclave {
-  /** False when it was there already. */
+  /** False when it was there already, and for a dry run. */
   readonly created: boolean;
   /** The objects it is made of, as YAML for `kubectl apply`; absent where an enclave needs none. */
   readonly manifest?: string;

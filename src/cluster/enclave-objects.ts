@@ -1,3 +1,4 @@
+import { stringify } from "yaml";
 import { labels, MANAGER } from "./objects.ts";
 
 /** The label that makes a namespace an enclave. */
@@ -111,6 +112,11 @@ export function enclaveObjects(
     },
     ...(options.server === undefined ? [] : access(metadata, options.server)),
   ];
+}
+
+/** The objects as YAML for `kubectl apply`. */
+export function manifestOf(objects: readonly EnclaveObject[]): string {
+  return objects.map((object) => stringify(object, { aliasDuplicateObjects: false })).join("---\n");
 }
 
 function namespace(name: string): EnclaveObject {

@@ -58,9 +58,13 @@ export function createDeprovisionEnclave(
         next: "Mend what failed, then deprovision again: it goes on there.",
       };
     call.progress?.({ step: "remove", index: tentacles.length, total: tentacles.length + 1 });
-    const { left } = await deps.cluster.deprovisionEnclave(enclave, call.signal);
+    const { left } = await deps.cluster.deprovisionEnclave(
+      enclave,
+      { force: force !== undefined },
+      call.signal,
+    );
     return left === undefined
-      ? { enclave, removed, failed, next: "Nothing is left of it." }
+      ? { enclave, removed, failed, next: "It is gone; a cluster may need a moment to end what was in it." }
       : { enclave, removed, failed: [left.why], next: left.next };
   };
 }

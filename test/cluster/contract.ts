@@ -4,6 +4,7 @@ import type { ClusterObject, ConfigMap, ObjectKey } from "../../src/cluster/obje
 import { labels } from "../../src/cluster/objects.ts";
 import { Conflict, InvalidInput, Unavailable } from "../../src/errors.ts";
 import { createIdentity, type Identity } from "../../src/tentacle/identity.ts";
+import { freshName } from "../support/platform.ts";
 import { ownLabels, tinyTentacle } from "./tiny-engine.ts";
 
 /** One adapter under test, on a cluster of its own. */
@@ -84,6 +85,36 @@ export function describeCluster(contract: ClusterContract): void {
           await expect(asked).rejects.toHaveProperty("hint", expect.stringContaining(under.enclave));
         },
       );
+    });
+
+    describe("an enclave that is provisioned", () => {
+      const name = freshName("contract-made");
+
+      it("can be deployed to, and is the same the second time", async () => {
+        expect(await cluster.provisionEnclave(name, {}, signal)).toMatchObject({ created: true });
+        expect(await under.second.provisionEnclave(name, {}, signal)).toMatchObject({ created: false });
+        expect(await cluster.requireEnclave(name, signal)).toEqual({ name, ready: true });
+        const identity = createIdentity(name, "first");
+        expect(outcomes(await cluster.apply(identity, [configMap(identity, "one")], signal))).toEqual([
+          "created",
+        ]);
+      });
+
+      it("is not made by a dry run, nor under a name of the cluster's own", async () => {
+        const planned = freshName("contract-plan");
+        expect(await cluster.provisionEnclave(planned, { dryRun: true }, signal)).toMatchObject({
+          created: false,
+        });
+        const names = (await cluster.enclaves(signal)).map((enclave) => enclave.name);
+        expect(names).not.toContain(planned);
+        await expect(cluster.provisionEnclave("kube-system", {}, signal)).rejects.toThrow(InvalidInput);
+      });
+
+      it("is gone after it is deprovisioned, or on its way out", async () => {
+        expect(await cluster.deprovisionEnclave(name, {}, signal)).toEqual({});
+        expect(await cluster.deprovisionEnclave(name, {}, signal)).toEqual({});
+        expect(await cluster.enclaves(signal)).not.toContainEqual({ name, ready: true });
+      });
     });
 
     describe("objects", () => {

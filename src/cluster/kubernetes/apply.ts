@@ -6,9 +6,9 @@ import type { AppliedObject } from "../cluster.ts";
 import { type ClusterObject, labels, MANAGER } from "../objects.ts";
 import { requireOwned } from "../ownership.ts";
 import type { Api, ApiAnswer } from "./api.ts";
-import { answerError, oneLine, type Status } from "./errors.ts";
+import { answerError, fieldConflict, fieldConflicts } from "./errors.ts";
 import { getObject, type LiveObject, parseLive, proofOf } from "./objects.ts";
-import { apiVersionOf, object as objectPlace, type Place } from "./paths.ts";
+import { apiVersionOf, object as objectPlace } from "./paths.ts";
 
 /**
  * No object ever has it, so a patch that names it creates and never touches what is there: server-side apply by itself
@@ -130,28 +130,4 @@ function content(json: unknown): unknown {
         ? { ...metadata, managedFields: undefined, resourceVersion: undefined, generation: undefined }
         : metadata,
   };
-}
-
-interface FieldConflict {
-  readonly field: string;
-  /** `conflict with "kubectl-edit" using v1`. */
-  readonly message: string;
-}
-
-function fieldConflicts(status: Status | undefined): readonly FieldConflict[] {
-  return (status?.details?.causes ?? []).flatMap(({ reason, field = "", message = "" }) =>
-    reason === "FieldManagerConflict" ? [{ field, message }] : [],
-  );
-}
-
-function fieldConflict(place: Place, conflicts: readonly FieldConflict[], cause: unknown): Conflict {
-  const listed = conflicts.slice(0, 5).map(({ field, message }) => {
-    const manager = /"((?:[^"\\]|\\.)*)"/.exec(message)?.[1] ?? "somebody else";
-    return `${oneLine(field, 80)} is set by ${oneLine(manager, 60)}`;
-  });
-  const more = conflicts.length > 5 ? `; and ${conflicts.length - 5} more` : "";
-  return new Conflict(`${place.text} was changed by others: ${listed.join("; ")}${more}`, {
-    hint: "Undo that change, or delete the object: the next deploy makes it as it should be.",
-    cause,
-  });
 }

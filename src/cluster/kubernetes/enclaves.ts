@@ -2,14 +2,11 @@ import { z } from "zod";
 import { Conflict, InvalidInput } from "../../errors.ts";
 import { labelProblem } from "../../tentacle/identity.ts";
 import type { Enclave } from "../cluster.ts";
+import { ENCLAVE_LABEL } from "../enclave-objects.ts";
 import { labelsIn } from "../parse.ts";
 import type { Api } from "./api.ts";
 import { listAll } from "./objects.ts";
 import { namespacePlace } from "./paths.ts";
-
-/** The label that makes a namespace one that tentacles may be deployed to. */
-export const ENCLAVE_LABEL = "tentacular.io/kind";
-export const ENCLAVE_VALUE = "enclave";
 
 const namespaceSchema = z.looseObject({
   metadata: z.looseObject({ name: z.string(), deletionTimestamp: z.string().optional() }),
@@ -18,7 +15,7 @@ const namespaceSchema = z.looseObject({
 /** All enclaves of the cluster, by name. */
 export async function listEnclaves(api: Api, signal: AbortSignal): Promise<readonly Enclave[]> {
   const items = await listAll(api, "Namespace", undefined, {
-    labels: `${ENCLAVE_LABEL}=${ENCLAVE_VALUE}`,
+    labels: `${ENCLAVE_LABEL.name}=${ENCLAVE_LABEL.value}`,
     metadataOnly: true,
     signal,
   });
@@ -34,7 +31,7 @@ export async function requireEnclave(api: Api, name: string, signal: AbortSignal
   if (problem !== undefined) throw await refusal(api, name, problem, signal);
   const answer = await api.send({ verb: "get", place: namespacePlace(name), allow: [404], signal });
   if (answer.code === 404) throw await refusal(api, name, "does not exist", signal);
-  if (labelsIn(answer.json)[ENCLAVE_LABEL] !== ENCLAVE_VALUE)
+  if (labelsIn(answer.json)[ENCLAVE_LABEL.name] !== ENCLAVE_LABEL.value)
     throw await refusal(api, name, "is a namespace, but not an enclave", signal);
   const since = namespaceSchema.parse(answer.json).metadata.deletionTimestamp;
   if (since !== undefined)
@@ -60,7 +57,7 @@ async function refusal(
     path: "enclave",
     hint:
       known.length === 0
-        ? "There is no enclave yet: an operator labels a namespace for it (docs/kubernetes.md)."
+        ? "There is no enclave yet: an operator makes one with `tntc enclave provision`."
         : `Enclaves here: ${known
             .slice(0, 20)
             .map(({ name }) => name)

@@ -154,3 +154,29 @@ export function oneLine(text: string, max = 400): string {
   const line = text.replaceAll(/[\s\p{Cc}]+/gu, " ").trim();
   return line.length <= max ? line : `${line.slice(0, max - 1)}…`;
 }
+
+interface FieldConflict {
+  readonly field: string;
+  /** `conflict with "kubectl-edit" using v1`. */
+  readonly message: string;
+}
+
+/** The fields that others have set, when an apply was refused for them. */
+export function fieldConflicts(status: Status | undefined): readonly FieldConflict[] {
+  return (status?.details?.causes ?? []).flatMap(({ reason, field = "", message = "" }) =>
+    reason === "FieldManagerConflict" ? [{ field, message }] : [],
+  );
+}
+
+/** The error of an apply that would take fields from others. */
+export function fieldConflict(place: Place, conflicts: readonly FieldConflict[], cause: unknown): Conflict {
+  const listed = conflicts.slice(0, 5).map(({ field, message }) => {
+    const manager = /"((?:[^"\\]|\\.)*)"/.exec(message)?.[1] ?? "somebody else";
+    return `${oneLine(field, 80)} is set by ${oneLine(manager, 60)}`;
+  });
+  const more = conflicts.length > 5 ? `; and ${conflicts.length - 5} more` : "";
+  return new Conflict(`${place.text} was changed by others: ${listed.join("; ")}${more}`, {
+    hint: "Undo that change, or delete the object: the next deploy makes it as it should be.",
+    cause,
+  });
+}

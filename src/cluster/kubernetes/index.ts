@@ -2,6 +2,7 @@ import { toTentacularError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import type { Identity } from "../../tentacle/identity.ts";
 import type { AppliedObject, Cluster } from "../cluster.ts";
+import type { ServiceAccountRef } from "../enclave-objects.ts";
 import { type ClusterObject, labels, MANAGER, type ObjectKey } from "../objects.ts";
 import { isOwned } from "../ownership.ts";
 import { parseObject } from "../parse.ts";
@@ -14,12 +15,15 @@ import { takeLock } from "./lock.ts";
 import { extract, ownFields } from "./managed-fields.ts";
 import { getObject, listAll, parseLive, proofOf, TENTACLE_KINDS } from "./objects.ts";
 import { versionPlace } from "./paths.ts";
+import { deprovisionEnclave, provisionEnclave } from "./provision.ts";
 import { listRecords, readConfigMap, readSecret, withData } from "./records.ts";
 import { removeObject } from "./remove.ts";
 import { readLogs, readWorkload, waitForRollout } from "./workload.ts";
 
 export interface KubernetesClusterOptions extends ConnectionOptions {
   readonly log: Logger;
+  /** The account that this server has in the cluster: an enclave's Role is bound to it. */
+  readonly serviceAccount?: ServiceAccountRef;
   /** This machine's clock; the API server's decides, whatever this one says. */
   readonly clock?: () => number;
 }
@@ -49,6 +53,9 @@ export async function createKubernetesCluster(options: KubernetesClusterOptions)
 
     enclaves: (signal) => listEnclaves(api, signal),
     requireEnclave: (enclave, signal) => requireEnclave(api, enclave, signal),
+    provisionEnclave: (name, request, signal) =>
+      provisionEnclave(api, name, { ...request, server: options.serviceAccount }, signal),
+    deprovisionEnclave: (name, { force = false }, signal) => deprovisionEnclave(api, name, force, signal),
     lock: (identity, operation, signal) => takeLock({ api, log }, identity, operation, signal),
 
     async dryRun(identity, objects, signal) {

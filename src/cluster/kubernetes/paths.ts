@@ -1,7 +1,8 @@
+import type { EnclaveObject } from "../enclave-objects.ts";
 import type { ObjectKind } from "../objects.ts";
 
 /** Kinds that are read and written besides a tentacle's own objects. */
-export type ResourceKind = ObjectKind | "Lease" | "Pod" | "Namespace" | "Event";
+export type ResourceKind = ObjectKind | EnclaveObject["kind"] | "Lease" | "Pod" | "Event";
 
 interface Resource {
   readonly apiVersion: string;
@@ -21,6 +22,10 @@ const RESOURCES: Readonly<Record<ResourceKind, Resource>> = {
   Pod: { apiVersion: "v1", resource: "pods" },
   Namespace: { apiVersion: "v1", resource: "namespaces" },
   Event: { apiVersion: "v1", resource: "events" },
+  ResourceQuota: { apiVersion: "v1", resource: "resourcequotas" },
+  LimitRange: { apiVersion: "v1", resource: "limitranges" },
+  Role: { apiVersion: "rbac.authorization.k8s.io/v1", resource: "roles" },
+  RoleBinding: { apiVersion: "rbac.authorization.k8s.io/v1", resource: "rolebindings" },
 };
 
 /** What a request is about: its path, and the words for it. */

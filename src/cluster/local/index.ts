@@ -114,8 +114,8 @@ export function createLocalCluster(options: LocalClusterOptions): Cluster {
 
     async provisionEnclave(name, { dryRun = false }) {
       requireEnclaveName(name, await knownEnclaves());
-      const created = !(await store.enclaves()).includes(name);
-      if (created && !dryRun) await makePrivateFolder(folders.enclave(name));
+      const created = !dryRun && !(await store.enclaves()).includes(name);
+      if (created) await makePrivateFolder(folders.enclave(name));
       return { created };
     },
 
