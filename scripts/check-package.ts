@@ -3,7 +3,7 @@
  * installed `tntc`, and reaches the server through the MCP configuration that it prints. Prints one line a check.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
@@ -12,6 +12,10 @@ import { z } from "zod";
 
 const root = new URL("..", import.meta.url).pathname;
 const folder = mkdtempSync(join(tmpdir(), "tentacular-package-"));
+// Run by root, Postgres is another user, who must get through to its own folder here.
+const stateDir = join(folder, "state/tentacular");
+mkdirSync(stateDir, { recursive: true });
+for (const path of [folder, stateDir]) chmodSync(path, 0o711);
 const { PATH = "", HOME = "" } = process.env;
 const env = { PATH, HOME, XDG_STATE_HOME: join(folder, "state") };
 
