@@ -60,7 +60,8 @@ async function start(
   closers: (() => Promise<unknown>)[],
 ): Promise<Omit<RunningUp, "close">> {
   const { stateDir, cacheDir, pathEnv, goEnv } = config;
-  const defaults = { [coreSettings.logLevel.env]: "warn" };
+  // What a person at a terminal must know is shown in words; warnings are for an operator's log.
+  const defaults = { [coreSettings.logLevel.env]: "error" };
   const configured = loadServerConfig(definitions, defaults, environment);
   const wants = embeddedServices.filter(
     (service) => configured.exoskeletonEnabled && configured.services[service]?.enabled !== true,

@@ -1,14 +1,9 @@
 import { readFile } from "node:fs/promises";
-import {
-  Client,
-  ProtocolError,
-  SdkError,
-  SdkErrorCode,
-  StreamableHTTPClientTransport,
-} from "@modelcontextprotocol/client";
+import { Client, ProtocolError, SdkError, SdkErrorCode } from "@modelcontextprotocol/client";
 import { z } from "zod";
 import { readHost } from "../embedded/host.ts";
 import { Internal, InvalidInput, TentacularError, Unavailable } from "../errors.ts";
+import { WatchedTransport } from "../server/watched-transport.ts";
 import { packageVersion } from "../version.ts";
 import { type Target, watchNetwork } from "./network.ts";
 
@@ -46,21 +41,6 @@ export interface ServerConnection {
 const connectTimeoutMs = 15_000;
 const defaultSilenceMs = 600_000;
 
-type Sent = Parameters<StreamableHTTPClientTransport["send"]>;
-
-/** Tells when the stream that carries a call's answer ends; the client itself would go on waiting for the answer. */
-class WatchedTransport extends StreamableHTTPClientTransport {
-  onCallEnd: (() => void) | undefined;
-
-  override async send(...[message, options]: Sent): Promise<void> {
-    const isCall = "method" in message && message.method === "tools/call";
-    await super.send(message, {
-      ...options,
-      ...(isCall && { onRequestStreamEnd: () => this.onCallEnd?.() }),
-    });
-  }
-}
-
 /** Connects to the server, or says which one and why not. */
 export async function connectServer(options: ServerOptions): Promise<ServerConnection> {
   const target = await findServer(options);
@@ -91,15 +71,13 @@ export async function connectServer(options: ServerOptions): Promise<ServerConne
     url: target.url.href,
     async call(tool, args, { signal, onProgress, silenceMs = defaultSilenceMs }) {
       network.forget();
-      const lost = new AbortController();
-      // Later: the answer itself may just have come, and is handed on within this turn.
-      transport.onCallEnd = () => setImmediate(() => lost.abort());
+      const lost = transport.watchCall();
       let result;
       try {
         result = await client.callTool(
           { name: tool, arguments: args },
           {
-            signal: AbortSignal.any([signal, lost.signal]),
+            signal: AbortSignal.any([signal, lost]),
             timeout: silenceMs,
             resetTimeoutOnProgress: true,
             ...(onProgress !== undefined && {
@@ -110,7 +88,7 @@ export async function connectServer(options: ServerOptions): Promise<ServerConne
         );
       } catch (error) {
         signal.throwIfAborted();
-        throw network.failure()?.error("call") ?? callFailure(tool, target.url, error, lost.signal.aborted);
+        throw network.failure()?.error("call") ?? callFailure(tool, target.url, error, lost.aborted);
       }
       if (result.isError === true) throw toolFailure(tool, result.structuredContent, result.content);
       return result.structuredContent;

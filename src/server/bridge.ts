@@ -14,42 +14,49 @@ export interface RemoteHostOptions {
 
 /**
  * Hands tool calls to a running server over HTTP (`tntc mcp` beside `tntc up`), so that both see one world. Progress
- * and cancellation pass through. Connects on the first call; after a lost connection, again on the next.
+ * and cancellation pass through. A connection a call: a server that dies is then told from one that is slow.
  */
 export function createRemoteHost(options: RemoteHostOptions): RemoteHost {
-  let connection: Promise<Client> | undefined;
-
-  async function connect(): Promise<Client> {
+  async function connect() {
     // Loaded here: a server that does the work itself needs no client.
-    const { Client, StreamableHTTPClientTransport } = await import("@modelcontextprotocol/client");
+    const [{ Client }, { WatchedTransport }] = await Promise.all([
+      import("@modelcontextprotocol/client"),
+      import("./watched-transport.ts"),
+    ]);
     const client = new Client(
       { name: "tntc-bridge", version: options.version },
       { versionNegotiation: { mode: "auto" } },
     );
-    const transport = new StreamableHTTPClientTransport(new URL(options.url), {
+    const transport = new WatchedTransport(new URL(options.url), {
       requestInit: { headers: { authorization: `Bearer ${options.token}` } },
     });
     await client.connect(transport);
-    return client;
+    return { client, transport };
   }
 
   return {
     async callTool(name, args, { signal, onprogress }): Promise<CallToolResult> {
-      connection ??= connect();
+      let client: Client | undefined;
       try {
-        const client = await connection;
+        const connection = await connect();
+        client = connection.client;
         return await client.callTool(
           { name, arguments: { ...args } },
-          { signal, timeout: NO_TIMEOUT, ...(onprogress !== undefined && { onprogress }) },
+          {
+            signal: AbortSignal.any([signal, connection.transport.watchCall()]),
+            timeout: NO_TIMEOUT,
+            ...(onprogress !== undefined && { onprogress }),
+          },
         );
       } catch (error) {
         if (signal.aborted) throw error;
-        connection = undefined;
         throw new Unavailable(`the server at ${options.url} does not answer`, {
           reason: "unreachable",
           hint: "Start it again with `tntc up`, then repeat the call: what it had begun is finished or shown by status.",
           cause: error,
         });
+      } finally {
+        await client?.close();
       }
     },
   };

@@ -1,4 +1,5 @@
 import { mkdtemp, readFile } from "node:fs/promises";
+import { connect as netConnect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
@@ -75,6 +76,27 @@ it("says what to do while the other server is away, and finds it again", async (
   expect(away.text).not.toContain(token);
   await server(Number(new URL(first.url).port));
   expect((await client.call("echo")).isError).toBe(false);
+});
+
+it("notices that the other server died in the middle of a call", async () => {
+  const file = join(await mkdtemp(join(tmpdir(), "tentacular-")), "wait");
+  const front = createServer((socket) => {
+    const back = netConnect(Number(new URL(url).port), "127.0.0.1");
+    socket.pipe(back).pipe(socket);
+    for (const end of [socket, back]) end.on("error", () => undefined);
+    sockets.push(socket, back);
+  });
+  const sockets: Socket[] = [];
+  const { url } = await server();
+  await new Promise<void>((listening) => front.listen(0, "127.0.0.1", listening));
+  const address = front.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const client = await bridged(url.replace(/:\d+/, `:${port}`), "2026");
+  const call = client.call("wait", { file });
+  await vi.waitFor(async () => expect(await readFile(file, "utf8")).toBe("began\n"));
+  for (const socket of sockets) socket.destroy();
+  front.close();
+  expect(await call).toMatchObject({ isError: true, structured: { code: "unavailable" } });
 });
 
 it("looks for the other server anew when it has moved", async () => {
