@@ -30,7 +30,8 @@ export async function buildEngine(outfile: string): Promise<void> {
     // Libraries read settings such as PGSSL from the environment, for which the engine has no permission.
     define: { "process.env": "{}" },
     banner: {
-      js: 'import { createRequire as $require } from "node:module"; const require = $require(import.meta.url);',
+      // Node's modules for libraries in CommonJS; their loading is not paid for by an engine that needs none.
+      js: "const require = (name) => globalThis.process.getBuiltinModule(name);",
     },
     logLevel: "warning",
   });

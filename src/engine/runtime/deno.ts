@@ -14,6 +14,14 @@ interface DenoApi {
   addSignalListener(signal: "SIGTERM" | "SIGINT", listener: () => void): void;
   createHttpClient(options: { readonly caCerts: readonly string[] }): HttpClient;
   readonly exit: (code: number) => never;
+  inspect(value: unknown, options?: { readonly depth?: number; readonly breakLength?: number }): string;
+}
+
+/** What nobody waited for. */
+interface StrayEvent {
+  readonly reason?: unknown;
+  readonly error?: unknown;
+  preventDefault(): void;
 }
 
 /** Connections with their own trust; goes into the `client` of a fetch. */
@@ -22,8 +30,21 @@ export interface HttpClient {
 }
 
 declare const Deno: DenoApi;
+declare function addEventListener(
+  type: "unhandledrejection" | "error",
+  listener: (event: StrayEvent) => void,
+): void;
 
 export const deno: DenoApi = Deno;
+
+/** Calls `report` with each rejected promise that nobody handles and each error thrown by a timer, and lets the process live on. */
+export function catchStrays(report: (error: unknown) => void): void {
+  for (const type of ["unhandledrejection", "error"] as const)
+    addEventListener(type, (event) => {
+      event.preventDefault();
+      report(event.reason ?? event.error);
+    });
+}
 
 /** `fetch` as Deno extends it. */
 export type DenoFetch = (

@@ -1,4 +1,3 @@
-import process from "node:process";
 import pLimit from "p-limit";
 import type { RunAnswer } from "../../cluster/cluster.ts";
 import { createClientPool, loadLibraries } from "./clients/index.ts";
@@ -13,6 +12,7 @@ import type { createSecrets } from "./secrets.ts";
 
 const RUNS_AT_ONCE = 32;
 const RUNS_WAITING = 128;
+const GUARD_AFTER_MS = 250;
 /** A kubelet takes up to a minute to renew mounted files; looking is cheap. */
 const LOOK_AT_SECRETS_MS = 2_000;
 
@@ -96,6 +96,18 @@ function keepNodesFromEnding(): void {
   const refuse = (): never => {
     throw new NodeError("a node cannot end the process", { hint: "Return, or throw an error.", final: true });
   };
+  const guard = (process: object) =>
+    Object.assign(process, { exit: refuse, reallyExit: refuse, abort: refuse });
   Object.assign(deno, { exit: refuse });
-  Object.assign(process, { exit: refuse, reallyExit: refuse, abort: refuse });
+  // Making Node's process object takes as long as all else that a start does, and most nodes never look at it.
+  const made = Object.getOwnPropertyDescriptor(globalThis, "process");
+  Object.defineProperty(globalThis, "process", {
+    configurable: true,
+    get() {
+      const process: unknown = made?.get?.call(globalThis);
+      return typeof process === "object" && process !== null ? guard(process) : process;
+    },
+  });
+  // For those that import it instead.
+  setTimeout(() => guard(globalThis.process), GUARD_AFTER_MS);
 }

@@ -1,5 +1,5 @@
-import { inspect } from "node:util";
 import type { RunFailure } from "../../cluster/cluster.ts";
+import { deno } from "./deno.ts";
 
 /** An error whose message and hint are the engine's own words. */
 export class NodeError extends Error {
@@ -35,7 +35,7 @@ export function clean(text: string): string {
 
 function textOf(error: unknown): string {
   try {
-    if (!(error instanceof Error)) return `threw ${inspect(error, { depth: 2, breakLength: Infinity })}`;
+    if (!(error instanceof Error)) return `threw ${deno.inspect(error, { depth: 2, breakLength: Infinity })}`;
     // What a connection to a name with several addresses fails with.
     if (error instanceof AggregateError && error.message === "" && error.errors.length > 0)
       return error.errors.map(textOf).join("; ");

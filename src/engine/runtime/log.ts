@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { format } from "node:util";
 import type { NodeLog } from "../context.ts";
+import { deno } from "./deno.ts";
 
 type Level = "debug" | "info" | "warn" | "error";
 type Fields = Readonly<Record<string, unknown>>;
@@ -43,7 +43,7 @@ export function createLog(redact: (text: string) => string): EngineLog {
   const print =
     (level: Level) =>
     (...values: unknown[]) =>
-      write(level, format(...values));
+      write(level, values.map(textOf).join(" "));
   Object.assign(console, {
     debug: print("debug"),
     trace: print("debug"),
@@ -61,6 +61,11 @@ export function createLog(redact: (text: string) => string): EngineLog {
     error: at("error"),
     as: (speaker, work) => speakers.run(speaker, work),
   };
+}
+
+/** As the console would show it. */
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : deno.inspect(value, { depth: 4 });
 }
 
 const OWN: ReadonlySet<string> = new Set(["time", "level", "node", "run", "msg"]);

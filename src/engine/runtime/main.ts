@@ -1,6 +1,5 @@
 /** The engine: what runs a tentacle, on Deno. Started as `command.ts` says. */
-import process from "node:process";
-import { deno } from "./deno.ts";
+import { catchStrays, deno } from "./deno.ts";
 import { createEngine } from "./engine.ts";
 import { describeFailure } from "./failure.ts";
 import { handle } from "./http.ts";
@@ -22,39 +21,38 @@ const secrets = createSecrets(appDir);
 const log = createLog(secrets.redact);
 
 // A promise that a node forgot, or a library's timer, must not end the runs of others.
-process.on("unhandledRejection", (error) => {
-  log.error("a promise was rejected and nobody handled it", { error: describeFailure(error).message });
-});
-process.on("uncaughtException", (error) => {
-  log.error("an error was thrown where nobody waits for it", { error: describeFailure(error).message });
+catchStrays((error) => {
+  log.error("an error that nobody waits for", { error: describeFailure(error).message });
 });
 
-const engine = createEngine({ appDir, secrets, log });
-const server = deno.serve(
-  {
-    hostname: listen.slice(0, colon).replace(/^\[|\]$/g, ""),
-    port: Number(listen.slice(colon + 1)),
-    onListen: () => {},
-    onError: (error) => {
-      log.error("a request failed", { error: String(error) });
-      return new Response("internal error", { status: 500 });
+async function main(): Promise<void> {
+  const engine = createEngine({ appDir, secrets, log });
+  // At once, so that who asks for its health hears why it is not ready.
+  const server = deno.serve(
+    {
+      hostname: listen.slice(0, colon).replace(/^\[|\]$/g, ""),
+      port: Number(listen.slice(colon + 1)),
+      onListen: () => {},
+      onError: (error) => {
+        log.error("a request failed", { error: describeFailure(error).message });
+        return new Response("internal error", { status: 500 });
+      },
     },
-  },
-  (request) => handle(request, engine),
-);
+    (request) => handle(request, engine),
+  );
+  for (const signal of ["SIGTERM", "SIGINT"] as const)
+    deno.addSignalListener(signal, () => {
+      log.info("stopping", { signal });
+      void Promise.all([server.shutdown(), engine.stop(graceMs)]).finally(() => exit(0));
+      // Whatever still hangs then: the end comes.
+      setTimeout(() => exit(0), graceMs + 5_000);
+    });
+  await engine.start();
+}
 
-for (const signal of ["SIGTERM", "SIGINT"] as const)
-  deno.addSignalListener(signal, () => {
-    log.info("stopping", { signal });
-    const closing = Promise.all([server.shutdown(), engine.stop(graceMs)]);
-    void closing.finally(() => exit(0));
-    // Whatever still hangs then: the end comes.
-    setTimeout(() => exit(0), graceMs + 5_000);
-  });
-
-engine.start().catch((error: unknown) => {
+main().catch((error: unknown) => {
   log.error(error instanceof Error ? error.message : String(error), {
-    stack: error instanceof Error ? error.stack : "",
+    ...(error instanceof Error && { stack: error.stack }),
   });
   // Whoever supervises shows these lines as the reason.
   exit(1);

@@ -17,11 +17,12 @@ export function createContext(
 ): Context {
   const { secrets, clients, log } = parts;
   const { dependencies, config } = compiled;
+  // A copy: nodes that change it must not change it for one another.
+  const values: unknown = JSON.parse(JSON.stringify(config.values));
   return {
     ...call,
     log,
-    // A copy: nodes that change it must not change it for one another.
-    config: structuredClone(config.values),
+    config: isRecord(values) ? values : {},
     secrets: secrets.authored,
     has: (name) => Object.hasOwn(dependencies, name),
     dependency(name) {
@@ -30,4 +31,8 @@ export function createContext(
       return createDependency(name, contract, { secrets, clients });
     },
   };
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
 }

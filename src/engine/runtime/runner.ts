@@ -35,7 +35,7 @@ export function createRunner(parts: RunnerParts): Runner {
 
   async function run(input: unknown, trigger: string): Promise<RunAnswer> {
     const started = performance.now();
-    const id = crypto.randomUUID().slice(0, 8);
+    const id = Math.random().toString(36).slice(2, 10);
     const nodes: NodeTiming[] = [];
     const results: Results = new Map();
     const entry = JSON.stringify(input ?? {});
