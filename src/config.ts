@@ -41,6 +41,11 @@ export interface HttpConfig {
   readonly allowedHosts: readonly string[];
 }
 
+/** Where tentacles run: on this machine, or on a Kubernetes cluster as its kubeconfig names it. */
+export type ClusterConfig =
+  | { readonly kind: "local" }
+  | { readonly kind: "kubernetes"; readonly kubeconfig?: string; readonly context?: string };
+
 /** What a server needs. */
 export interface ServerConfig {
   readonly stateDir: string;
@@ -56,6 +61,7 @@ export interface ServerConfig {
   /** Programs to use instead of those found on PATH or fetched. */
   readonly programs: { readonly deno?: string; readonly natsServer?: string; readonly rustfs?: string };
   readonly image?: string;
+  readonly cluster: ClusterConfig;
   /** How `tntc serve` listens. */
   readonly http: HttpConfig;
   /** By service name; every known service has an entry. */
@@ -100,6 +106,27 @@ export const coreSettings = {
     required: false,
     secret: false,
     doc: "Enclave used where a call names none. Default `local`.",
+  },
+  cluster: {
+    env: "TENTACULAR_CLUSTER",
+    schema: z.enum(["local", "kubernetes"]).default("local"),
+    required: false,
+    secret: false,
+    doc: "Where tentacles run: `local` (on this machine, what `tntc up` is for) or `kubernetes`. Default `local`.",
+  },
+  kubeconfig: {
+    env: "TENTACULAR_KUBECONFIG",
+    schema: z.string().optional(),
+    required: false,
+    secret: false,
+    doc: "Path of the kubeconfig for `kubernetes`. Default: KUBECONFIG, `~/.kube/config`, then the service account of the pod that the server runs in.",
+  },
+  kubeContext: {
+    env: "TENTACULAR_KUBE_CONTEXT",
+    schema: z.string().optional(),
+    required: false,
+    secret: false,
+    doc: "Context of that kubeconfig. Default: its current one.",
   },
   logLevel: {
     env: "TENTACULAR_LOG_LEVEL",
@@ -234,6 +261,9 @@ export function loadServerConfig(
       defaultEnclave: z.string(),
       logLevel: coreSettings.logLevel.schema,
       image: z.string().optional(),
+      cluster: coreSettings.cluster.schema,
+      kubeconfig: z.string().optional(),
+      kubeContext: z.string().optional(),
       httpHost: z.string(),
       httpPort: z.number(),
       httpToken: z.string().optional(),
@@ -243,7 +273,8 @@ export function loadServerConfig(
       rustfs: z.string().optional(),
     })
     .parse(core.values);
-  const { deno, natsServer, rustfs, httpHost, httpPort, httpToken, httpAllowedHosts, ...rest } = parsed;
+  const { deno, natsServer, rustfs, httpHost, httpPort, httpToken, httpAllowedHosts, ...more } = parsed;
+  const { cluster, kubeconfig, kubeContext, ...rest } = more;
   return {
     ...rest,
     stateDir,
@@ -251,6 +282,8 @@ export function loadServerConfig(
     pathEnv,
     exoskeletonEnabled: exoskeleton,
     programs: { deno, natsServer, rustfs },
+    cluster:
+      cluster === "local" ? { kind: "local" } : { kind: "kubernetes", kubeconfig, context: kubeContext },
     http: {
       host: httpHost,
       port: httpPort,

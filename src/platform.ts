@@ -1,5 +1,6 @@
 import { definitions } from "../registrars/index.ts";
 import type { Cluster } from "./cluster/cluster.ts";
+import { createKubernetesCluster } from "./cluster/kubernetes/index.ts";
 import { createLocalCluster } from "./cluster/local/index.ts";
 import { type Environment, loadServerConfig, type ServerConfig } from "./config.ts";
 import { readEngineBundle } from "./engine/bundle.ts";
@@ -42,13 +43,7 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
   const log = createLogger(config.logLevel);
   const redactor = options.redactor ?? createRedactor();
   config.secrets.forEach((secret) => redactor.add(secret));
-  const cluster = createLocalCluster({
-    stateDir: options.stateDir ?? config.stateDir,
-    deno: () => findDeno({ configured: config.programs.deno, pathEnv: config.pathEnv }),
-    log,
-    supervise: true,
-    defaultEnclave: config.defaultEnclave,
-  });
+  const cluster = await createCluster(config, options.stateDir ?? config.stateDir, log);
   const exoskeleton = createExoskeleton({
     definitions,
     config: config.services,
@@ -91,4 +86,15 @@ function programFinder({ programs, pathEnv, cacheDir }: ServerConfig) {
     const options = { configuredPath: programs.natsServer, pathEnv, cacheDir, fetch: false };
     return (await findBinary(natsBinary, options).catch(() => undefined))?.path;
   };
+}
+
+async function createCluster(config: ServerConfig, stateDir: string, log: Logger): Promise<Cluster> {
+  if (config.cluster.kind === "kubernetes") return createKubernetesCluster({ ...config.cluster, log });
+  return createLocalCluster({
+    stateDir,
+    deno: () => findDeno({ configured: config.programs.deno, pathEnv: config.pathEnv }),
+    log,
+    supervise: true,
+    defaultEnclave: config.defaultEnclave,
+  });
 }
