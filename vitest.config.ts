@@ -1,4 +1,4 @@
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 
 /** Where CI wants the counts of a run as JSON. */
 const report = process.env.TENTACULAR_TEST_REPORT;
@@ -6,6 +6,8 @@ const report = process.env.TENTACULAR_TEST_REPORT;
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    // They need a cluster with a node: vitest.cluster.config.ts.
+    exclude: [...configDefaults.exclude, "test/e2e/**"],
     globalSetup: ["test/support/global-setup.ts"],
     // Real servers on two cores: one slow start must not look like a failure.
     testTimeout: 60_000,

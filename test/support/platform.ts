@@ -48,14 +48,15 @@ export async function serviceEnvironment(
   return { environment, ...(database !== undefined && { database }) };
 }
 
-/** Starts a platform; its `close` ends it and removes its folder and its database. */
+/** Starts a platform, with `more` settings; its `close` ends it and removes its folder and its database. */
 export async function createTestPlatform(
   services: TestServices,
   only: readonly (keyof TestServices)[] = ["postgres", "nats", "rustfs"],
+  more: Environment = {},
 ): Promise<TestPlatform> {
   const { environment, database } = await serviceEnvironment(services, only);
   const stateDir = await mkdtemp(join(tmpdir(), "tentacular-platform-"));
-  const settings = { ...environment, TENTACULAR_LOG_LEVEL: "silent", PATH: process.env.PATH };
+  const settings = { ...environment, TENTACULAR_LOG_LEVEL: "silent", PATH: process.env.PATH, ...more };
   const platform = await createPlatform({ environment: settings, stateDir });
   return {
     ...platform,
