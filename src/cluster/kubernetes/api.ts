@@ -6,6 +6,7 @@ import type { Connection } from "./connection.ts";
 import {
   answerError,
   type Attempted,
+  isDistrust,
   networkError,
   parseStatus,
   type Status,
@@ -69,19 +70,13 @@ class Failed extends Error {
   readonly retryAfterMs: number;
   /** Whether the API server may have carried it out. */
   readonly uncertain: boolean;
-  /** No answer in time: the connection may be a dead one. */
-  readonly silent: boolean;
   readonly answer: HttpAnswer | undefined;
 
-  constructor(
-    why: TentacularError,
-    how: { retryAfterMs?: number; uncertain: boolean; silent?: boolean; answer?: HttpAnswer },
-  ) {
+  constructor(why: TentacularError, how: { retryAfterMs?: number; uncertain: boolean; answer?: HttpAnswer }) {
     super("try failed", { cause: why });
     this.why = why;
     this.retryAfterMs = how.retryAfterMs ?? 0;
     this.uncertain = how.uncertain;
-    this.silent = how.silent ?? false;
     this.answer = how.answer;
   }
 }
@@ -129,10 +124,11 @@ export function createApi(connection: Connection, options: { readonly clock?: ()
     } catch (error) {
       if (error instanceof TentacularError) throw error;
       whole.throwIfAborted();
-      throw new Failed(
-        late.aborted ? timeoutError(call, server, tryMs / 1_000, error) : networkError(call, server, error),
-        { uncertain: !wasRefused(error), silent: late.aborted },
-      );
+      if (late.aborted)
+        throw new Failed(timeoutError(call, server, tryMs / 1_000, error), { uncertain: true });
+      const why = networkError(call, server, error);
+      if (isDistrust(error)) throw why;
+      throw new Failed(why, { uncertain: !wasRefused(error) });
     }
     const date = Date.parse(answer.headers.date ?? "");
     // The header counts whole seconds.
@@ -169,7 +165,8 @@ export function createApi(connection: Connection, options: { readonly clock?: ()
             if (!(error instanceof Failed)) return;
             last = error.why;
             uncertain ||= error.uncertain;
-            fresh ||= error.silent || error.answer === undefined;
+            // Without an answer, the kept connections may all be dead ones.
+            fresh ||= error.answer === undefined;
             // A wait that would outlast the call is not begun.
             if (performance.now() + error.retryAfterMs > endsAt) throw error;
             if (retriesLeft > 0) await sleep(error.retryAfterMs, undefined, { signal: whole });

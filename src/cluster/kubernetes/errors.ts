@@ -45,6 +45,7 @@ export function answerError(
 ): TentacularError {
   const cause = status ?? { code };
   const said = sentence(place, code, status);
+  const missing = missingVerb(status);
   const where = place.namespace === undefined ? "" : ` in namespace ${place.namespace}`;
   if (code === 401)
     return new Unavailable("the API server does not accept the credentials of this server", {
@@ -55,9 +56,11 @@ export function answerError(
   if (code === 403)
     return new Unavailable(`the cluster refuses to ${verb} ${place.resource}${where}${said}`, {
       reason: "permission",
-      hint: isMissingRight(status)
-        ? `Give this server's account the verb ${verb} on ${place.resource}${where}: docs/kubernetes.md lists what it needs.`
-        : "A quota or a policy of the cluster says no: change the tentacle, or ask who set it.",
+      // A patch that would make an object needs the right to create, too.
+      hint:
+        missing !== undefined
+          ? `Give this server's account the verb ${missing} on ${place.resource}${where}: docs/kubernetes.md lists what it needs.`
+          : "A quota or a policy of the cluster says no: change the tentacle, or ask who set it.",
       cause,
     });
   if (code === 404)
@@ -103,7 +106,7 @@ export function networkError({ verb, place }: Attempted, server: URL, cause: unk
   const code = codeOf(cause);
   const why =
     NETWORK[code] ??
-    (/CERT|SELF_SIGNED|ALTNAME|LEAF_SIGNATURE/.test(code)
+    (isDistrust(cause)
       ? `its certificate is not accepted (${code})`
       : `the connection failed${code === "" ? "" : ` (${code})`}`);
   return new Unavailable(
@@ -133,9 +136,14 @@ export function timeoutError(
   );
 }
 
-/** True when RBAC refused, and not a quota, an admission rule or a webhook. */
-export function isMissingRight(status: Status | undefined): boolean {
-  return / cannot [a-z]+ resource /.test(status?.message ?? "");
+/** The verb that RBAC did not allow; undefined when a quota, an admission rule or a webhook refused. */
+function missingVerb(status: Status | undefined): string | undefined {
+  return / cannot ([a-z]+) resource /.exec(status?.message ?? "")?.[1];
+}
+
+/** The API server could not prove who it is; another try would not help. */
+export function isDistrust(error: unknown): boolean {
+  return /CERT|SELF_SIGNED|ALTNAME|LEAF_SIGNATURE/.test(codeOf(error));
 }
 
 function codeOf(error: unknown): string {

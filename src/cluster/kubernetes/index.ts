@@ -28,7 +28,7 @@ export interface KubernetesClusterOptions extends ConnectionOptions {
   readonly clock?: () => number;
 }
 
-const PROBE = { tryMs: 5_000, callMs: 6_000 };
+const PROBE_MS = 5_000;
 
 /** A Kubernetes cluster, by its API server. Nothing is asked of it yet: a server starts while its cluster is down. */
 export async function createKubernetesCluster(options: KubernetesClusterOptions): Promise<Cluster> {
@@ -42,7 +42,8 @@ export async function createKubernetesCluster(options: KubernetesClusterOptions)
 
     async probe(signal) {
       try {
-        const call = { verb: "get", place: versionPlace, deadlines: PROBE, signal } as const;
+        const deadlines = { tryMs: PROBE_MS, callMs: PROBE_MS };
+        const call = { verb: "get", place: versionPlace, deadlines, signal, once: true } as const;
         const { json } = await api.send(call);
         const version = versionIn(json);
         return { available: true, ...(version !== undefined && { version }) };
