@@ -35,8 +35,9 @@ const RIGHTS: readonly Rule[] = [
     verbs: ["get", "list", "create", "patch", "delete"],
   },
   { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["get", "create", "update", "delete"] },
-  { apiGroups: [""], resources: ["pods"], verbs: ["get", "list", "watch"] },
-  { apiGroups: [""], resources: ["pods/log", "events"], verbs: ["get", "list"] },
+  { apiGroups: [""], resources: ["pods"], verbs: ["list", "watch"] },
+  { apiGroups: [""], resources: ["pods/log"], verbs: ["get"] },
+  { apiGroups: [""], resources: ["events"], verbs: ["list"] },
   { apiGroups: [""], resources: ["services/proxy"], verbs: ["create"] },
 ];
 

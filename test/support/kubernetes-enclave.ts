@@ -24,24 +24,30 @@ export function createKubectl(server: KubernetesServer, token = server.token): K
     body?: unknown,
     contentType = "application/json",
   ): Promise<{ code: number; text: string }> {
+    const text = body === undefined ? "" : JSON.stringify(body);
     return new Promise((resolve, reject) => {
       const sent = request(
         `${server.url}${path}`,
         {
           method,
           ca: server.ca,
-          headers: { authorization: `Bearer ${token}`, "content-type": contentType, "user-agent": "kubectl" },
+          headers: {
+            authorization: `Bearer ${token}`,
+            "content-type": contentType,
+            "content-length": Buffer.byteLength(text),
+            "user-agent": "kubectl",
+          },
         },
         (response) => {
-          let text = "";
+          let answer = "";
           response.setEncoding("utf8");
-          response.on("data", (chunk: string) => (text += chunk));
-          response.once("end", () => resolve({ code: response.statusCode ?? 0, text }));
+          response.on("data", (chunk: string) => (answer += chunk));
+          response.once("end", () => resolve({ code: response.statusCode ?? 0, text: answer }));
           response.once("error", reject);
         },
       );
       sent.once("error", reject);
-      sent.end(body === undefined ? undefined : JSON.stringify(body));
+      sent.end(text);
     });
   }
   return {

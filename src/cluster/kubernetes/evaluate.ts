@@ -95,7 +95,7 @@ function readyWorkload({ metadata }: LiveDeployment, ready: readonly Pod[], rest
   return {
     state: "ready",
     restarts,
-    ...(startedAt !== undefined && { startedAt }),
+    ...(typeof startedAt === "string" && { startedAt }),
     address: `http://${metadata.name}.${metadata.namespace}.svc:8080`,
   };
 }

@@ -5,7 +5,7 @@ const condition = z.looseObject({
   status: z.string(),
   reason: z.string().optional(),
   message: z.string().optional(),
-  lastTransitionTime: z.string().optional(),
+  lastTransitionTime: z.string().nullish(),
 });
 export type Condition = z.output<typeof condition>;
 
@@ -23,7 +23,7 @@ const containerStatus = z.looseObject({
   state: z
     .looseObject({
       waiting: z.looseObject({ reason: z.string().optional(), message: z.string().optional() }).optional(),
-      running: z.looseObject({ startedAt: z.string().optional() }).optional(),
+      running: z.looseObject({}).optional(),
       terminated: terminated.optional(),
     })
     .default({}),
@@ -55,7 +55,7 @@ const podSchema = z.looseObject({
       phase: z.string().optional(),
       reason: z.string().optional(),
       message: z.string().optional(),
-      startTime: z.string().optional(),
+      startTime: z.string().nullish(),
       conditions: z.array(condition).default([]),
       containerStatuses: z.array(containerStatus).default([]),
     })
