@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
@@ -34,4 +34,48 @@ export async function createCertificate(folder: string, name: string): Promise<C
     return undefined;
   }
   return { certFile, keyFile, pem: await readFile(certFile, "utf8") };
+}
+
+/** A certificate for 127.0.0.1, and the authority that signed it, as an operator has them. */
+export interface SignedCertificate {
+  readonly cert: string;
+  readonly key: string;
+  readonly authority: string;
+}
+
+/** Makes an authority in `folder`, and a certificate that it signs; undefined where there is no openssl program. */
+export async function createSignedCertificate(folder: string): Promise<SignedCertificate | undefined> {
+  const authority = await createCertificate(folder, "authority");
+  if (authority === undefined) return undefined;
+  const at = (name: string) => join(folder, `signed.${name}`);
+  const openssl = (...args: string[]) => promisify(execFile)("openssl", args);
+  await writeFile(at("ext"), "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n");
+  await openssl(
+    "req",
+    "-new",
+    "-nodes",
+    "-newkey",
+    "rsa:2048",
+    "-subj",
+    "/CN=signed",
+    "-keyout",
+    at("key"),
+    "-out",
+    at("csr"),
+  );
+  const { certFile, keyFile, pem } = authority;
+  const signing = [
+    "-CA",
+    certFile,
+    "-CAkey",
+    keyFile,
+    "-set_serial",
+    "2",
+    "-days",
+    "2",
+    "-extfile",
+    at("ext"),
+  ];
+  await openssl("x509", "-req", "-in", at("csr"), ...signing, "-out", at("crt"));
+  return { cert: await readFile(at("crt"), "utf8"), key: await readFile(at("key"), "utf8"), authority: pem };
 }

@@ -16,6 +16,7 @@ export class NodeError extends Error {
 }
 
 const MAX_MESSAGE = 2_000;
+const MAX_CAUSES = 3;
 const UNPRINTABLE = /\p{Cc}|\p{Cf}|\p{Zl}|\p{Zp}/gu;
 
 /** What a caller is told of an error that a node threw: one line, bounded, without control characters. */
@@ -33,15 +34,19 @@ export function clean(text: string): string {
   return plain.length <= MAX_MESSAGE ? plain : `${plain.slice(0, MAX_MESSAGE)}…`;
 }
 
-function textOf(error: unknown): string {
+function textOf(error: unknown, depth = 0): string {
   try {
     if (!(error instanceof Error)) return `threw ${deno.inspect(error, { depth: 2, breakLength: Infinity })}`;
     // What a connection to a name with several addresses fails with.
     if (error instanceof AggregateError && error.message === "" && error.errors.length > 0)
-      return error.errors.map(textOf).join("; ");
+      return error.errors.map((inner) => textOf(inner, depth + 1)).join("; ");
     const code = "code" in error && typeof error.code === "string" ? ` (${error.code})` : "";
     const name = error.name === "Error" || error instanceof NodeError ? "" : `${error.name}: `;
-    return `${name}${error.message}${error.message.includes(code.slice(2, -1)) ? "" : code}`;
+    const text = `${name}${error.message}${error.message.includes(code.slice(2, -1)) ? "" : code}`;
+    // Deno's `fetch failed` says why in its cause alone.
+    return error.cause instanceof Error && depth < MAX_CAUSES
+      ? `${text}: ${textOf(error.cause, depth + 1)}`
+      : text;
   } catch {
     return "threw something that cannot be shown";
   }
@@ -78,6 +83,11 @@ const HINTS: readonly (readonly [RegExp, (match: RegExpExecArray) => string])[] 
   [
     /ECONNREFUSED|Connection refused|ENOTFOUND|CONNECT_TIMEOUT|ETIMEDOUT/i,
     () => "The service does not answer. `tntc status --detail` shows the state of each dependency.",
+  ],
+  [
+    /CaUsedAsEndEntity/,
+    () =>
+      "The server shows the certificate of its authority as its own. The operator must let an authority sign one for the server.",
   ],
   [
     /28P01|28000|Authorization Violation|InvalidAccessKeyId|SignatureDoesNotMatch/i,

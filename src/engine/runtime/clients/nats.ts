@@ -12,15 +12,18 @@ export async function connectNats(
   const creds = text("creds");
   const inboxPrefix = text("inbox_prefix");
   const ca = text("ca");
+  const host = text("host") ?? "";
   const secure = text("url")?.startsWith("tls:") === true || ca !== undefined;
+  // Deno takes the name to check the certificate against from here, not from the connection.
+  const tls = { host, ...(ca !== undefined && { ca }) };
   return library.connect({
-    servers: `${text("host") ?? ""}:${number("port") ?? 4222}`,
+    servers: `${host}:${number("port") ?? 4222}`,
     name: `tentacular ${name}`,
     ...(creds !== undefined && {
       authenticator: library.credsAuthenticator(new TextEncoder().encode(creds)),
     }),
     ...(inboxPrefix !== undefined && { inboxPrefix }),
-    ...(secure && { tls: ca === undefined ? {} : { ca } }),
+    ...(secure && { tls }),
     // Other servers of a cluster are not in the contract, so there is no permission to reach them.
     ignoreClusterUpdates: true,
     maxReconnectAttempts: -1,

@@ -10,13 +10,14 @@ const POOL = 4;
 export function createSql(library: typeof postgres, fields: Fields, name: string): Sql {
   const { text, number } = fields;
   const schema = text("schema");
+  const host = text("host") ?? "";
   return library({
-    host: text("host") ?? "",
+    host,
     port: number("port") ?? 5432,
     database: text("database") ?? "",
     username: text("user") ?? text("username") ?? "",
     password: text("password") ?? "",
-    ssl: tls(text("sslmode"), text("ca")),
+    ssl: tls(text("sslmode"), host, text("ca")),
     max: POOL,
     idle_timeout: 60,
     connect_timeout: 10,
@@ -31,9 +32,11 @@ export function createSql(library: typeof postgres, fields: Fields, name: string
 
 function tls(
   mode: string | undefined,
+  host: string,
   ca: string | undefined,
 ): boolean | "require" | "prefer" | ConnectionOptions {
-  const trust = { ...(ca !== undefined && { ca }), rejectUnauthorized: true };
+  // Deno takes the name to check the certificate against from here, not from the connection.
+  const trust = { host, ...(ca !== undefined && { ca }), rejectUnauthorized: true };
   switch (mode) {
     case "verify-full":
       return trust;
