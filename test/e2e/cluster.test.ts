@@ -6,8 +6,9 @@ import { readTentacleFolder } from "../../src/folder/read-folder.ts";
 import { readCredentials } from "../../src/pipeline/credentials.ts";
 import { createIdentity } from "../../src/tentacle/identity.ts";
 import { clusterEnvironment, createClusterPlatform } from "../support/e2e-platform.ts";
+import { connect, type TestClient, testService } from "../support/mcp.ts";
 import { connectAs, operate } from "../support/nats.ts";
-import { createRestrictedEnclave, type Namespace, testNodeCluster } from "../support/node-cluster.ts";
+import { type Namespace, openNamespace, testNodeCluster } from "../support/node-cluster.ts";
 import { objectsOf, s3As } from "../support/object-store.ts";
 import {
   createTestPlatform,
@@ -40,31 +41,59 @@ async function timed<T>(step: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
+/** A platform on the cluster without any backing service. */
+async function barePlatform(more: Record<string, string> = {}): Promise<TestPlatform> {
+  if (!cluster.available) throw new Error(cluster.reason);
+  return createTestPlatform(services, [], { ...clusterEnvironment(cluster, enclave), ...more });
+}
+
 beforeAll(async () => {
-  if (cluster.available) namespace = await createRestrictedEnclave(cluster, enclave);
+  if (!cluster.available) return;
+  namespace = await openNamespace(cluster, enclave);
+  const platform = await barePlatform();
+  await timed("provision the enclave", () => platform.operations.provisionEnclave({ enclave }, freshCall()));
+  await platform.close();
 });
 afterAll(async () => {
   if (!cluster.available) return;
-  await timed("remove the namespace", () => namespace.remove());
+  const platform = await barePlatform();
+  await timed("deprovision the enclave", async () => {
+    await platform.operations.deprovisionEnclave({ enclave, force: enclave }, freshCall());
+    await namespace.gone();
+  });
+  await platform.close();
   console.info(seconds);
 });
 
 describe.skipIf(!cluster.available)("event-ledger, as pods on the real services", () => {
   let platform: TestPlatform;
-  let request: { enclave: string; workflow: string; files: Readonly<Record<string, string>> };
+  let client: TestClient;
+  let request: { workflow: string; files: Readonly<Record<string, string>> };
   let empty: readonly string[];
   const store = storeOf(services.rustfs, "tentacular-test");
 
   beforeAll(async () => {
     if (!cluster.available) return;
     empty = await namespace.everything();
-    platform = await createClusterPlatform(services, cluster, namespace);
+    platform = await createClusterPlatform(services, cluster, enclave);
     const { workflow, files } = await readTentacleFolder(
       new URL(`../../examples/${NAME}`, import.meta.url).pathname,
     );
-    request = { enclave, workflow, files };
+    request = { workflow, files };
+    const host = async () => ({ operations: platform.operations });
+    client = await connect({ kind: "memory", service: testService({ host, redactor: platform.redactor }) });
   });
-  afterAll(() => platform.close());
+  afterAll(async () => {
+    await client.close();
+    await platform.close();
+  });
+
+  /** Calls a tool as an agent does; it must succeed. */
+  async function ok(tool: string, args: Record<string, unknown>): Promise<unknown> {
+    const { isError, text, structured } = await client.call(tool, { enclave, ...args });
+    if (isError) throw new Error(text);
+    return structured;
+  }
 
   async function summaryObject(): Promise<unknown> {
     const Key = `${createTenant(identity, "any").prefix}summary.json`;
@@ -107,22 +136,30 @@ describe.skipIf(!cluster.available)("event-ledger, as pods on the real services"
     }
   }
 
+  test("its enclave takes restricted pods only", async () => {
+    expect(await namespace.labels()).toMatchObject({
+      "tentacular.io/kind": "enclave",
+      "pod-security.kubernetes.io/enforce": "restricted",
+    });
+    expect(empty).toContain("resourcequotas/tentacular.enclave");
+  });
+
   test("deployed, it is a ready pod whose run stores, reads back, publishes and keeps", async () => {
-    const deployed = await timed("deploy", () => platform.operations.deploy(request, freshCall()));
+    const deployed = await timed("deploy", () => ok("deploy", request));
     expect(deployed).toMatchObject({ changed: true, revision: 1, workload: { state: "ready", restarts: 0 } });
     expect(await namespace.pods(NAME)).toHaveLength(1);
 
     const credentials = await readCredentials(platform.cluster, identity, signal);
     const own = credentials["tentacular-nats"] ?? {};
-    const client = await connectAs(own);
-    const heard = client.subscribe(`${String(own.subject_prefix)}summary`, { max: 2 });
-    await client.flush();
+    const listener = await connectAs(own);
+    const heard = listener.subscribe(`${String(own.subject_prefix)}summary`, { max: 2 });
+    await listener.flush();
 
     const events = [
       { kind: "order", amount: 40 },
       { kind: "refund", amount: -5 },
     ];
-    const run = (input: unknown) => platform.operations.run({ enclave, name: NAME, input }, freshCall());
+    const run = (input: unknown) => ok("run", { name: NAME, input });
     expect(await timed("run", () => run({ events }))).toMatchObject({
       ok: true,
       result: { events: 2, total: 35, by_kind: { order: 40, refund: -5 } },
@@ -133,7 +170,7 @@ describe.skipIf(!cluster.available)("event-ledger, as pods on the real services"
 
     const summaries: unknown[] = [];
     for await (const message of heard) summaries.push(message.json());
-    await client.close();
+    await listener.close();
     expect(summaries).toMatchObject([
       { events: 2, total: 35 },
       { events: 3, total: 37 },
@@ -143,25 +180,20 @@ describe.skipIf(!cluster.available)("event-ledger, as pods on the real services"
   });
 
   test("status tells each dependency, and logs what the engine wrote", async () => {
-    const ask = { enclave, name: NAME, detail: true };
-    const status = await timed("status", () => platform.operations.status(ask, freshCall()));
+    const status = await timed("status", () => ok("status", { name: NAME, detail: true }));
     expect(status).toMatchObject({
       state: "ready",
       dependencies: [{ state: "active" }, { state: "active" }, { state: "active" }],
     });
-    const { lines } = await timed("logs", () =>
-      platform.operations.logs({ enclave, name: NAME }, freshCall()),
-    );
-    expect(lines.join("\n")).toContain("took events");
+    const logs = await timed("logs", () => ok("logs", { name: NAME }));
+    expect(JSON.stringify(logs)).toContain("took events");
   });
 
   test("deployed again without a change, it is the same pod", async () => {
     const before = await namespace.pods(NAME);
-    const again = await timed("redeploy without change", () =>
-      platform.operations.deploy(request, freshCall()),
-    );
+    const again = await timed("redeploy without change", () => ok("deploy", request));
     expect(again).toMatchObject({ changed: false, revision: 1, workload: { state: "ready" } });
-    expect(again.objects.filter(({ outcome }) => outcome !== "unchanged")).toEqual([]);
+    expect(JSON.stringify(again)).not.toMatch(/"outcome":"(?:created|updated)"/);
     expect(await namespace.pods(NAME)).toEqual(before);
   });
 
@@ -169,29 +201,26 @@ describe.skipIf(!cluster.available)("event-ledger, as pods on the real services"
     const [before] = await namespace.pods(NAME);
     const totals = (request.files["nodes/totals.ts"] ?? "").replace("return {", 'return { now: "changed",');
     const files = { ...request.files, "nodes/totals.ts": totals };
-    const changed = await timed("deploy a change", () =>
-      platform.operations.deploy({ ...request, files }, freshCall()),
-    );
+    const changed = await timed("deploy a change", () => ok("deploy", { ...request, files }));
     expect(changed).toMatchObject({ changed: true, revision: 2, workload: { state: "ready" } });
     const after = await namespace.pods(NAME);
     expect(after).toHaveLength(1);
     expect(after[0]?.uid).not.toBe(before?.uid);
-    expect(
-      await platform.operations.run({ enclave, name: NAME, input: { events: [] } }, freshCall()),
-    ).toMatchObject({ result: { now: "changed", events: 3 } });
+    expect(await ok("run", { name: NAME, input: { events: [] } })).toMatchObject({
+      result: { now: "changed", events: 3 },
+    });
   });
 
   test("undeployed, its data is kept; deployed again, it goes on with it", async () => {
-    const { retained } = await timed("undeploy", () =>
-      platform.operations.undeploy({ enclave, name: NAME }, freshCall()),
-    );
-    expect(retained).toHaveLength(3);
+    const undeployed = await timed("undeploy", () => ok("undeploy", { name: NAME }));
+    const kept: unknown = expect.any(String);
+    expect(undeployed).toMatchObject({ retained: [kept, kept, kept], failed: [] });
     expect(await namespace.pods(NAME)).toEqual([]);
     expect(await storedEvents()).toBe(3);
     expect(await summaryObject()).toMatchObject({ events: 3 });
-    await timed("deploy after undeploy", () => platform.operations.deploy(request, freshCall()));
+    await timed("deploy after undeploy", () => ok("deploy", request));
     const input = { kind: "order", amount: 3 };
-    expect(await platform.operations.run({ enclave, name: NAME, input }, freshCall())).toMatchObject({
+    expect(await ok("run", { name: NAME, input })).toMatchObject({
       result: { events: 4, total: 40 },
     });
   });
@@ -200,10 +229,8 @@ describe.skipIf(!cluster.available)("event-ledger, as pods on the real services"
     const { dependencies } = await platform.operations.status({ enclave, name: NAME }, freshCall());
     const account = dependencies.find(({ service }) => service === "nats")?.names.account ?? "";
     expect(await leftInServices(account)).not.toEqual([]);
-    const { failed } = await timed("undeploy --force", () =>
-      platform.operations.undeploy({ enclave, name: NAME, force: true }, freshCall()),
-    );
-    expect(failed).toEqual([]);
+    const undeployed = await timed("undeploy --force", () => ok("undeploy", { name: NAME, force: true }));
+    expect(undeployed).toMatchObject({ retained: [], failed: [] });
     // One engine serves all tentacles of the enclave, so it goes with the enclave.
     const left = (await namespace.everything()).filter(
       (one) => !one.startsWith("configmaps/tentacular-engine-"),
@@ -216,14 +243,9 @@ describe.skipIf(!cluster.available)("event-ledger, as pods on the real services"
 describe.skipIf(!cluster.available)("what cannot run", () => {
   const files = { "nodes/one.ts": ECHO };
 
-  async function platformWith(more: Record<string, string>): Promise<TestPlatform> {
-    if (!cluster.available) throw new Error(cluster.reason);
-    return createTestPlatform(services, [], { ...clusterEnvironment(cluster, namespace), ...more });
-  }
-
   test("an image that is nowhere is named by deploy and status", async () => {
     const image = "tnt.local/nowhere:1";
-    const platform = await platformWith({ TENTACULAR_IMAGE: image });
+    const platform = await barePlatform({ TENTACULAR_IMAGE: image });
     try {
       const request = { enclave, workflow: workflowOf("imageless"), files };
       const deployed = await timed("deploy a wrong image", () =>
@@ -241,7 +263,7 @@ describe.skipIf(!cluster.available)("what cannot run", () => {
   });
 
   test("a node that does not load is named by deploy and status, with its last words; the next deploy mends it", async () => {
-    const platform = await platformWith({});
+    const platform = await barePlatform();
     try {
       const request = { enclave, workflow: workflowOf("crashing"), files };
       const broken = { ...request, files: { "nodes/one.ts": 'throw new Error("no word of this");\n' } };
@@ -262,6 +284,32 @@ describe.skipIf(!cluster.available)("what cannot run", () => {
         await platform.operations.run({ enclave, name: "crashing", input: 7 }, freshCall()),
       ).toMatchObject({ ok: true, result: { echo: 7 } });
       await platform.operations.undeploy({ enclave, name: "crashing", force: true }, freshCall());
+    } finally {
+      await platform.close();
+    }
+  });
+
+  test("a node that eats all memory ends its run and its engine, which comes back", async () => {
+    const platform = await barePlatform();
+    try {
+      const greedy = `const kept: Uint8Array[] = [];
+export default async (_ctx: unknown, input: unknown) => {
+  while (input === "eat") kept.push(new Uint8Array(16 * 2 ** 20).fill(1));
+  return { echo: input };
+};
+`;
+      const request = { enclave, workflow: workflowOf("greedy"), files: { "nodes/one.ts": greedy } };
+      const { operations } = platform;
+      expect((await operations.deploy(request, freshCall())).workload?.state).toBe("ready");
+      const run = (input: unknown) => operations.run({ enclave, name: "greedy", input }, freshCall());
+      const eaten = timed("eat all memory", () => run("eat"));
+      await expect(eaten).rejects.toThrow(/^run of .* got no answer from its engine/);
+      const status = () => operations.status({ enclave, name: "greedy" }, freshCall());
+      await timed("come back", () =>
+        expect.poll(status, { timeout: 60_000 }).toMatchObject({ state: "ready", workload: { restarts: 1 } }),
+      );
+      expect(await run(7)).toMatchObject({ ok: true, result: { echo: 7 } });
+      await operations.undeploy({ enclave, name: "greedy", force: true }, freshCall());
     } finally {
       await platform.close();
     }

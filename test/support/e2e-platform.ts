@@ -1,17 +1,17 @@
 import { type Forward, forward } from "./forward.ts";
-import type { Namespace, NodeCluster } from "./node-cluster.ts";
+import type { NodeCluster } from "./node-cluster.ts";
 import { createTestPlatform, type TestPlatform } from "./platform.ts";
 import type { TestServices } from "./services.ts";
 
 /** Settings of a server whose tentacles are pods of `cluster`. */
 export function clusterEnvironment(
   { kubeconfig, image }: NodeCluster,
-  { name }: Namespace,
+  enclave: string,
 ): Record<string, string> {
   return {
     TENTACULAR_CLUSTER: "kubernetes",
     TENTACULAR_KUBECONFIG: kubeconfig,
-    TENTACULAR_ENCLAVE: name,
+    TENTACULAR_ENCLAVE: enclave,
     TENTACULAR_IMAGE: image,
   };
 }
@@ -20,7 +20,7 @@ export function clusterEnvironment(
 export async function createClusterPlatform(
   services: TestServices,
   cluster: NodeCluster,
-  namespace: Namespace,
+  enclave: string,
 ): Promise<TestPlatform> {
   const { postgres, nats, rustfs } = services;
   if (!postgres.available || !nats.available || !rustfs.available) throw new Error("a service is missing");
@@ -32,7 +32,7 @@ export async function createClusterPlatform(
   };
   const [host = "", port = ""] = (await reach(postgres.port)).split(":");
   const platform = await createTestPlatform(services, ["postgres", "nats", "rustfs"], {
-    ...clusterEnvironment(cluster, namespace),
+    ...clusterEnvironment(cluster, enclave),
     TENTACULAR_POSTGRES_HOST: host,
     TENTACULAR_POSTGRES_PORT: port,
     TENTACULAR_NATS_TENTACLE_URL: `nats://${await reach(Number(new URL(nats.url).port))}`,

@@ -52,62 +52,54 @@ export interface Namespace {
   everything(): Promise<readonly string[]>;
   /** Names and uids of a tentacle's pods that are not on their way out. */
   pods(tentacle: string): Promise<readonly { readonly name: string; readonly uid: string }[]>;
-  remove(): Promise<void>;
+  /** The namespace's own; undefined when there is no such namespace. */
+  labels(): Promise<Readonly<Record<string, string>> | undefined>;
+  /** Waits until the cluster has ended all that was in it. */
+  gone(): Promise<void>;
 }
 
-/** Makes a namespace that is an enclave, under the restricted Pod Security standard. */
-export async function createRestrictedEnclave({ kubeconfig }: NodeCluster, name: string): Promise<Namespace> {
+/** Looks into a namespace, there or not yet. */
+export async function openNamespace({ kubeconfig }: NodeCluster, name: string): Promise<Namespace> {
   const connection = await connect({ kubeconfig });
 
-  async function ask(method: string, path: string, body?: unknown): Promise<unknown> {
+  async function ask(path: string): Promise<unknown> {
     const options = await connection.credentials();
     const { code, text } = await new Promise<{ code: number; text: string }>((resolve, reject) => {
-      const sent = request(
-        new URL(path, connection.server),
-        { ...options, method, headers: { ...options.headers, "content-type": "application/json" } },
-        (response) => {
-          let answer = "";
-          response.setEncoding("utf8");
-          response.on("data", (chunk: string) => (answer += chunk));
-          response.once("end", () => resolve({ code: response.statusCode ?? 0, text: answer }));
-          response.once("error", reject);
-        },
-      );
+      const sent = request(new URL(path, connection.server), options, (response) => {
+        let answer = "";
+        response.setEncoding("utf8");
+        response.on("data", (chunk: string) => (answer += chunk));
+        response.once("end", () => resolve({ code: response.statusCode ?? 0, text: answer }));
+        response.once("error", reject);
+      });
       sent.once("error", reject);
-      sent.end(body === undefined ? undefined : JSON.stringify(body));
+      sent.end();
     });
-    if (code >= 300) throw new Error(`${method} ${path}: ${code} ${text}`);
+    if (code >= 300) throw new Error(`GET ${path}: ${code} ${text}`);
     const json: unknown = JSON.parse(text);
     return json;
   }
 
   async function items(path: string) {
-    return itemsSchema.parse(await ask("GET", path)).items.map(({ metadata }) => metadata);
+    return itemsSchema.parse(await ask(path)).items.map(({ metadata }) => metadata);
   }
 
-  const restricted = { enforce: "restricted", "enforce-version": "latest", warn: "restricted" };
-  await ask("POST", "/api/v1/namespaces", {
-    metadata: {
-      name,
-      labels: {
-        "tentacular.io/kind": "enclave",
-        ...Object.fromEntries(
-          Object.entries(restricted).map(([key, value]) => [`pod-security.kubernetes.io/${key}`, value]),
-        ),
-      },
-    },
-  });
+  async function labels(): Promise<Readonly<Record<string, string>> | undefined> {
+    const all = await items("/api/v1/namespaces");
+    return all.find((namespace) => namespace.name === name)?.labels;
+  }
+
   return {
     name,
     async everything() {
-      const { groups } = groupsSchema.parse(await ask("GET", "/apis"));
+      const { groups } = groupsSchema.parse(await ask("/apis"));
       const places = [
         "/api/v1",
         ...groups.map(({ preferredVersion: { groupVersion } }) => `/apis/${groupVersion}`),
       ];
       const found = await Promise.all(
         places.map(async (place) => {
-          const { resources } = resourcesSchema.parse(await ask("GET", place));
+          const { resources } = resourcesSchema.parse(await ask(place));
           const listed = resources.filter(
             (one) => one.namespaced && one.verbs.includes("list") && one.name !== "events",
           );
@@ -130,11 +122,9 @@ export async function createRestrictedEnclave({ kubeconfig }: NodeCluster, name:
         )
         .map(({ name: pod, uid }) => ({ name: pod, uid }));
     },
-    async remove() {
-      await ask("DELETE", `/api/v1/namespaces/${name}`);
-      const isThere = async (): Promise<boolean> =>
-        (await items("/api/v1/namespaces")).some((namespace) => namespace.name === name);
-      while (await isThere()) await sleep(200);
+    labels,
+    async gone() {
+      while ((await labels()) !== undefined) await sleep(200);
     },
   };
 }
