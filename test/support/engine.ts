@@ -41,6 +41,8 @@ export interface EngineOptions {
   /** Of managed dependencies: what a registrar gave. */
   readonly credentials?: Readonly<Record<string, Credentials>>;
   readonly graceSeconds?: number;
+  /** Of the process; the nodes see none of it. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A real engine under real Deno, in an app folder as a pod has it. */
@@ -105,7 +107,7 @@ export async function startEngine(
     }),
     {
       cwd: folder,
-      env: { DENO_DIR: join(root, "deno"), CANARY: "canary-in-env" },
+      env: { DENO_DIR: join(root, "deno"), CANARY: "canary-in-env", ...options.env },
       stdio: ["ignore", "pipe", "pipe"],
     },
   );
