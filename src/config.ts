@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { closest } from "fastest-levenshtein";
 import { z } from "zod";
+import type { ServiceAccountRef } from "./cluster/enclave-objects.ts";
 import { InvalidInput, type Issue } from "./errors.ts";
 import type { RegistrarDefinition } from "./exoskeleton/registrar.ts";
 import { describeModes, modeNames, type Setting, type SettingSpecs } from "./exoskeleton/settings.ts";
@@ -44,7 +45,13 @@ export interface HttpConfig {
 /** Where tentacles run: on this machine, or on a Kubernetes cluster as its kubeconfig names it. */
 export type ClusterConfig =
   | { readonly kind: "local" }
-  | { readonly kind: "kubernetes"; readonly kubeconfig?: string; readonly context?: string };
+  | {
+      readonly kind: "kubernetes";
+      readonly kubeconfig?: string;
+      readonly context?: string;
+      /** The account of this server, which an enclave's Role is bound to. */
+      readonly serviceAccount?: ServiceAccountRef;
+    };
 
 /** What a server needs. */
 export interface ServerConfig {
@@ -127,6 +134,20 @@ export const coreSettings = {
     required: false,
     secret: false,
     doc: "Context of that kubeconfig. Default: its current one.",
+  },
+  serviceAccount: {
+    env: "TENTACULAR_SERVICE_ACCOUNT",
+    schema: z
+      .string()
+      .regex(/^[a-z0-9-]{1,63}\/[a-z0-9.-]{1,253}$/, "a namespace and a name with / between")
+      .transform((text): ServiceAccountRef => {
+        const [namespace = "", name = ""] = text.split("/");
+        return { namespace, name };
+      })
+      .optional(),
+    required: false,
+    secret: false,
+    doc: "Service account of this server in the cluster, `namespace/name`: an enclave that it provisions gets a Role bound to it. The Helm chart sets it.",
   },
   logLevel: {
     env: "TENTACULAR_LOG_LEVEL",
@@ -264,6 +285,7 @@ export function loadServerConfig(
       cluster: coreSettings.cluster.schema,
       kubeconfig: z.string().optional(),
       kubeContext: z.string().optional(),
+      serviceAccount: z.object({ namespace: z.string(), name: z.string() }).optional(),
       httpHost: z.string(),
       httpPort: z.number(),
       httpToken: z.string().optional(),
@@ -274,7 +296,7 @@ export function loadServerConfig(
     })
     .parse(core.values);
   const { deno, natsServer, rustfs, httpHost, httpPort, httpToken, httpAllowedHosts, ...more } = parsed;
-  const { cluster, kubeconfig, kubeContext, ...rest } = more;
+  const { cluster, kubeconfig, kubeContext, serviceAccount, ...rest } = more;
   return {
     ...rest,
     stateDir,
@@ -283,7 +305,9 @@ export function loadServerConfig(
     exoskeletonEnabled: exoskeleton,
     programs: { deno, natsServer, rustfs },
     cluster:
-      cluster === "local" ? { kind: "local" } : { kind: "kubernetes", kubeconfig, context: kubeContext },
+      cluster === "local"
+        ? { kind: "local" }
+        : { kind: "kubernetes", kubeconfig, context: kubeContext, serviceAccount },
     http: {
       host: httpHost,
       port: httpPort,

@@ -52,7 +52,7 @@ export const enclaveRights: readonly Rule[] = [
   { apiGroups: [""], resources: ["configmaps", "secrets", "serviceaccounts", "services"], verbs: WRITE },
   { apiGroups: ["apps"], resources: ["deployments"], verbs: [...WRITE, "watch"] },
   { apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"], verbs: WRITE },
-  { apiGroups: [""], resources: ["pods"], verbs: ["get", "list", "watch"] },
+  { apiGroups: [""], resources: ["pods"], verbs: ["list", "watch"] },
   { apiGroups: [""], resources: ["pods/log"], verbs: ["get"] },
   { apiGroups: [""], resources: ["events"], verbs: ["list"] },
   {
