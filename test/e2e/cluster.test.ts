@@ -305,8 +305,12 @@ export default async (_ctx: unknown, input: unknown) => {
       const eaten = timed("eat all memory", () => run("eat"));
       await expect(eaten).rejects.toThrow(/^run of .* got no answer from its engine/);
       const status = () => operations.status({ enclave, name: "greedy" }, freshCall());
+      const why: unknown = expect.stringContaining("than its limit (512Mi)");
       await timed("come back", () =>
-        expect.poll(status, { timeout: 60_000 }).toMatchObject({ state: "ready", workload: { restarts: 1 } }),
+        expect.poll(status, { timeout: 60_000 }).toMatchObject({
+          state: "ready",
+          workload: { restarts: 1, reason: why },
+        }),
       );
       expect(await run(7)).toMatchObject({ ok: true, result: { echo: 7 } });
       await operations.undeploy({ enclave, name: "greedy", force: true }, freshCall());

@@ -49,7 +49,7 @@ export async function runEngine(
   const { state, reason } = await readWorkload(api, identity, signal);
   throw new Unavailable(
     state === "ready"
-      ? `run of ${identity.key} got no answer from its engine, which is ready`
+      ? `run of ${identity.key} got no answer from its engine, which may have ended in the middle of it`
       : `${identity.key} cannot run now: it is ${state}${reason === undefined ? "" : ` (${reason})`}`,
     { reason: "unreachable", hint: state === "absent" ? "Deploy it first." : seeLogs(identity) },
   );

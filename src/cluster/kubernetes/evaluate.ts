@@ -92,12 +92,24 @@ function isRolledOut({ metadata, spec, status }: LiveDeployment): boolean {
 
 function readyWorkload({ metadata }: LiveDeployment, ready: readonly Pod[], restarts: number): Workload {
   const startedAt = ready[0]?.status.startTime;
+  const reason = ready.map(restartReason).find((text) => text !== undefined);
   return {
     state: "ready",
     restarts,
+    ...(reason !== undefined && { reason }),
     ...(typeof startedAt === "string" && { startedAt }),
     address: `http://${metadata.name}.${metadata.namespace}.svc:8080`,
   };
+}
+
+/** Why a container that runs now was started again: what a run that was cut off in between is explained by. */
+function restartReason(pod: Pod): string | undefined {
+  for (const { name, lastState } of pod.status.containerStatuses) {
+    const end = lastState.terminated;
+    if (end?.reason === "OOMKilled") return `before, ${memoryText(pod, name)}`;
+    if (end !== undefined) return `container ${name} was started again: it had ended${endText(end.exitCode)}`;
+  }
+  return undefined;
 }
 
 interface PodFailure {
@@ -132,9 +144,8 @@ function containerFailure(pod: Pod, status: ContainerStatus): PodFailure | undef
   }
   const end = state.terminated ?? lastState.terminated;
   if (end?.reason === "OOMKilled" && (waiting === "CrashLoopBackOff" || state.terminated !== undefined)) {
-    const limits = pod.spec.containers.find((container) => container.name === name)?.resources?.limits;
     return {
-      reason: `container ${name} used more memory than its limit (${limits?.memory ?? "unknown"}) and was ended: OOMKilled`,
+      reason: memoryText(pod, name),
       crashed: name,
     };
   }
@@ -144,6 +155,11 @@ function containerFailure(pod: Pod, status: ContainerStatus): PodFailure | undef
       crashed: name,
     };
   return undefined;
+}
+
+function memoryText(pod: Pod, name: string): string {
+  const limits = pod.spec.containers.find((container) => container.name === name)?.resources?.limits;
+  return `container ${name} used more memory than its limit (${limits?.memory ?? "unknown"}) and was ended: OOMKilled`;
 }
 
 function endText(exitCode: number | undefined): string {
