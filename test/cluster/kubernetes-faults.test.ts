@@ -97,6 +97,15 @@ describe.skipIf(!server.available)(`an API server that fails${skip}`, () => {
     },
   );
 
+  it("by a lost answer does not make a change look like none, as an undo must know of it", async () => {
+    const identity = freshIdentity(enclave.name);
+    await cluster.apply(identity, [configMap(identity, "code", { a: "1" })], signal);
+    proxy.inject("cut-after", isPatch);
+    expect(await cluster.apply(identity, [configMap(identity, "code", { a: "2" })], signal)).toMatchObject([
+      { outcome: "updated" },
+    ]);
+  });
+
   it("by a deletion whose answer is lost still says what was removed", async () => {
     const identity = freshIdentity(enclave.name);
     const mine = configMap(identity, "code");

@@ -7,9 +7,9 @@ import { buildManifests } from "../../src/tentacle/manifests.ts";
 import { parseWorkflow } from "../../src/tentacle/parse.ts";
 import { createEnclave, createTestCluster, type TestEnclave } from "../support/kubernetes-enclave.ts";
 import { testKubernetes } from "../support/kubernetes.ts";
-import { ECHO, workflowOf } from "../support/platform.ts";
+import { ECHO, freshName, workflowOf } from "../support/platform.ts";
 import { configMap, freshIdentity, secret } from "./kubernetes-objects.ts";
-import { ownLabels } from "./tiny-engine.ts";
+import { ownLabels, tinyTentacle } from "./tiny-engine.ts";
 
 const server = await testKubernetes();
 const skip = server.available ? "" : `: ${server.reason}`;
@@ -261,6 +261,30 @@ describe.skipIf(!server.available)(`objects on a real API server${skip}`, () => 
       await expect(cluster.dryRun(identity, [wanted], signal)).rejects.toThrow("exceeded quota: none");
       await expect(cluster.dryRun(identity, [wanted], signal)).rejects.not.toThrow("canary");
       await enclave.kubectl.send("DELETE", `${quota}/none`);
+    });
+
+    it("because their pods would break the enclave's Pod Security standard are named by a dry run", async () => {
+      const identity = freshIdentity(freshName("restricted"));
+      const level = "pod-security.kubernetes.io/";
+      const namespace = (enforce: string) => ({
+        metadata: {
+          name: identity.enclave,
+          labels: { [`${level}warn`]: "restricted", [`${level}enforce`]: enforce },
+        },
+      });
+      await enclave.kubectl.send("POST", "/api/v1/namespaces", namespace("restricted"));
+      const [, , deployment] = tinyTentacle(identity);
+      if (deployment === undefined) throw new Error("the third object is the Deployment");
+      const asked = cluster.dryRun(identity, [deployment], signal);
+      await expect(asked).rejects.toThrow(InvalidInput);
+      await expect(asked).rejects.toThrow(/would violate PodSecurity "restricted:latest": .*seccompProfile/);
+      await enclave.kubectl.send(
+        "PATCH",
+        `/api/v1/namespaces/${identity.enclave}`,
+        namespace("baseline"),
+        "application/merge-patch+json",
+      );
+      expect(await cluster.dryRun(identity, [deployment], signal)).toMatchObject([{ outcome: "created" }]);
     });
 
     it("in a namespace that is missing are an error about that", async () => {

@@ -9,6 +9,7 @@ import type { Api, ApiAnswer } from "./api.ts";
 import { answerError, fieldConflict, fieldConflicts } from "./errors.ts";
 import { getObject, type LiveObject, parseLive, proofOf } from "./objects.ts";
 import { apiVersionOf, object as objectPlace } from "./paths.ts";
+import { requirePodsAllowed } from "./pod-security.ts";
 
 /**
  * No object ever has it, so a patch that names it creates and never touches what is there: server-side apply by itself
@@ -42,20 +43,19 @@ export async function applyObject(
       hint: "This is a defect of Tentacular: report it.",
     });
   const place = objectPlace(kind, namespace, name);
-  // Set once a create of ours got no clear answer, so that the object it made is not taken for an old one.
-  let mayHaveCreated = false;
+  // What a try whose answer was lost may have done already: an undo must know of it.
+  let mayHave: AppliedObject["outcome"] | undefined;
   for (let count = 1; ; count++) {
     const live = await readToReplace(api, object, options);
     requireOwned(live?.json, object, identity, proofOf(live?.json));
     const answer = await patch(api, object, live, options);
     if (answer.code < 300) {
-      const created = live === undefined || mayHaveCreated;
-      const same = live !== undefined && isSame(parseLive(answer.json), live, options);
-      return { kind, name, outcome: created ? "created" : same ? "unchanged" : "updated" };
+      if (options.dryRun) await requirePodsAllowed(api, place, answer.warnings, options.signal);
+      return { kind, name, outcome: mayHave ?? outcomeOf(answer, live, options) };
     }
     const conflicts = fieldConflicts(answer.status);
     if (conflicts.length > 0) throw fieldConflict(place, conflicts, answer.status);
-    mayHaveCreated ||= live === undefined && answer.uncertain;
+    if (answer.uncertain) mayHave ??= live === undefined ? "created" : "updated";
     if (count >= TRIES) throw answerError({ verb: "patch", place }, answer.code, answer.status);
     await sleep(10 * count, undefined, { signal: options.signal });
   }
@@ -111,6 +111,15 @@ async function patch(
 function isOursAlone(object: ClusterObject, field: string): boolean {
   const state = object.kind === "Secret" || object.metadata.labels?.[labels.record] !== undefined;
   return state && field.startsWith(".data");
+}
+
+function outcomeOf(
+  answer: ApiAnswer,
+  live: LiveObject | undefined,
+  options: ApplyOptions,
+): AppliedObject["outcome"] {
+  if (live === undefined) return "created";
+  return isSame(parseLive(answer.json), live, options) ? "unchanged" : "updated";
 }
 
 function isSame(now: LiveObject, before: LiveObject, { dryRun }: ApplyOptions): boolean {

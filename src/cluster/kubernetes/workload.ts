@@ -114,12 +114,14 @@ async function explain(
   { workload, crashed, unexplained }: Verdict,
   signal: AbortSignal,
 ): Promise<Workload> {
-  const more =
+  const asked =
     crashed !== undefined
-      ? await crashLines(api, identity, crashed, signal)
+      ? crashLines(api, identity, crashed, signal)
       : unexplained !== undefined
-        ? await lastWarning(api, identity, unexplained, signal)
+        ? lastWarning(api, identity, unexplained, signal)
         : undefined;
+  // It only explains: a server that may not read logs or events still says how things are.
+  const more = await asked?.catch(() => undefined);
   return more === undefined ? workload : { ...workload, reason: `${workload.reason ?? ""}; ${more}` };
 }
 
@@ -176,8 +178,7 @@ async function lastWarning(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const fields = `involvedObject.uid=${uid},type=Warning`;
-  // A hint only: a server that may not read events does without it.
-  const events = await listAll(api, "Event", enclave, { fields, signal }).catch(() => []);
+  const events = await listAll(api, "Event", enclave, { fields, signal });
   const last = events
     .map((event) => eventSchema.parse(event))
     .toSorted((a, b) => timeOf(a).localeCompare(timeOf(b)))
