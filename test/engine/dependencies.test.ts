@@ -156,7 +156,7 @@ describe.skipIf(!services.nats.available)("tentacular-nats", () => {
 
   it("starts a run for each message of a queue trigger, and answers who asked", async () => {
     const engine = await engineOf({
-      ...oneNode("return { input, trigger: ctx.run.trigger };", {
+      ...oneNode('return input === "big" ? "x".repeat(2_000_000) : { input, trigger: ctx.run.trigger };', {
         ...declared,
         triggers: "[{type: queue, subject: orders.*}]",
       }),
@@ -173,6 +173,12 @@ describe.skipIf(!services.nats.available)("tentacular-nats", () => {
         result: { input: { id: 7 }, trigger: "orders.*" },
       });
       expect(await ask("orders.text", "no json")).toMatchObject({ result: { input: "no json" } });
+      expect(await ask("orders.big", "big")).toMatchObject({
+        ok: false,
+        error: { hint: "Return less, or where the data is." },
+      });
+      const many = Array.from({ length: 200 }, (_, index) => ask("orders.new", String(index)));
+      expect(await Promise.all(many)).toMatchObject(many.map((_, index) => ({ result: { input: index } })));
 
       // A new credential while listening: the subscription moves over.
       const rotated = await registrar.rotate(identity, credentials, call());

@@ -8,6 +8,7 @@ import type { EngineLog } from "./log.ts";
 import type { Secrets } from "./secrets.ts";
 
 const DEPENDENCY = "tentacular-nats";
+const AT_ONCE = 32;
 const FIRST_RETRY_MS = 250;
 const MOST_RETRY_MS = 10_000;
 
@@ -56,8 +57,14 @@ export function startQueue(subject: string, parts: QueueParts): QueueTrigger {
       problem = undefined;
       log.info("queue trigger subscribed", { subject: full });
       for await (const message of subscription) {
-        const work: Promise<void> = answer(message).finally(() => answering.delete(work));
+        const work: Promise<void> = answer(message)
+          .catch((error: unknown) =>
+            log.warn("a message got no answer", { error: describeFailure(error).message }),
+          )
+          .finally(() => answering.delete(work));
         answering.add(work);
+        // Messages wait with the client rather than as runs.
+        if (answering.size >= AT_ONCE) await Promise.race(answering);
       }
       await Promise.all(answering);
     } finally {
@@ -68,7 +75,23 @@ export function startQueue(subject: string, parts: QueueParts): QueueTrigger {
 
   async function answer(message: Msg): Promise<void> {
     const result = await run(decode(message), subject);
-    if (message.reply !== undefined && message.reply !== "") message.respond(JSON.stringify(result));
+    if (message.reply === undefined || message.reply === "") return;
+    try {
+      message.respond(JSON.stringify(result));
+    } catch (error) {
+      const { message: reason } = describeFailure(error);
+      log.warn("the answer to a message cannot be sent", { subject: message.subject, error: reason });
+      const failed: RunAnswer = {
+        ok: false,
+        error: {
+          message: `the answer cannot be sent: ${reason}`,
+          hint: "Return less, or where the data is.",
+        },
+        durationMs: result.durationMs,
+        nodes: result.nodes,
+      };
+      if (!stopped) message.respond(JSON.stringify(failed));
+    }
   }
 
   async function loop(): Promise<void> {
