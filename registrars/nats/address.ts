@@ -42,16 +42,44 @@ export async function readCa(file: string | undefined): Promise<string | undefin
   }
 }
 
+/** Files of the certificate that this server shows to nats-server. */
+export interface ClientCertificate {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+/** The certificate and its key, read anew each time so that renewed ones are seen. */
+export async function readClientCertificate(
+  files: ClientCertificate | undefined,
+): Promise<{ readonly cert: string; readonly key: string } | undefined> {
+  if (files === undefined) return undefined;
+  try {
+    const [cert, key] = await Promise.all([
+      readFile(files.certFile, "utf8"),
+      readFile(files.keyFile, "utf8"),
+    ]);
+    return { cert, key };
+  } catch (error) {
+    throw new Unavailable(`the client certificate ${files.certFile} for NATS cannot be read`, {
+      reason: "failed",
+      service: "nats",
+      hint: "Correct TENTACULAR_NATS_CLIENT_CERT_FILE and TENTACULAR_NATS_CLIENT_KEY_FILE, or the permissions of the files.",
+      cause: error,
+    });
+  }
+}
+
 /** Client options for this address: with `tls://`, or with a CA, a server that offers no TLS is refused. */
 export function transportOptions(
   { host, port, tls }: Address,
   ca: string | undefined,
+  certificate?: { readonly cert: string; readonly key: string },
 ): NodeConnectionOptions {
   // The client names no host to check the certificate against when it is an address; Node takes this one.
-  const secured = { ca, host };
+  const secured = { ca, host, ...certificate };
   return {
     servers: host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
-    ...((tls || ca !== undefined) && { tls: secured }),
+    ...((tls || ca !== undefined || certificate !== undefined) && { tls: secured }),
     reconnect: false,
     timeout: 5_000,
   };

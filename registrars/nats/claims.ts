@@ -131,7 +131,7 @@ export function accountDrift(state: AccountState, plan: AccountPlan, operator: K
 }
 
 /** The leaves of a claim as `path` and text; an empty list or object counts as absent, as other tools write them. */
-function* flatten(value: unknown, path = ""): Generator<[string, string]> {
+export function* flatten(value: unknown, path = ""): Generator<[string, string]> {
   if (Array.isArray(value)) {
     if (value.length > 0) yield [path, value.map(leafText).sort().join(" ")];
   } else if (typeof value === "object" && value !== null)

@@ -1,6 +1,12 @@
 import { connect, errors, type NatsConnection } from "@nats-io/transport-node";
 import { TentacularError, Unavailable, type UnavailableReason } from "../../src/errors.ts";
-import { type Address, readCa, transportOptions } from "./address.ts";
+import {
+  type Address,
+  type ClientCertificate,
+  readCa,
+  readClientCertificate,
+  transportOptions,
+} from "./address.ts";
 import { parseCreds } from "./claims.ts";
 import { isSeed, keyFromSeed } from "./keys.ts";
 
@@ -8,24 +14,39 @@ import { isSeed, keyFromSeed } from "./keys.ts";
 export interface Reach {
   readonly address: Address;
   readonly caFile: string | undefined;
+  /** For a server that asks clients for one. */
+  readonly clientCertificate?: ClientCertificate;
+  /** One of the addresses of the host, where it has several. */
+  readonly via?: string;
 }
 
-/** Logs in with the text of a .creds file. Does not reconnect: who needs it longer connects again. */
+/** What proves a user: the seed of its key, and its JWT where the server is in operator mode. */
+export interface Login {
+  readonly jwt?: string;
+  readonly seed: string;
+}
+
+/** Logs in with the text of a .creds file, or with a bare seed. Does not reconnect: who needs it longer connects again. */
 export async function login(reach: Reach, creds: string, inboxPrefix: string): Promise<NatsConnection> {
   const parsed = requireCreds(creds);
   const user = keyFromSeed(parsed.seed, "U");
   const authenticator = (nonce?: string) => {
     if (nonce === undefined) return undefined;
     const sig = Buffer.from(user.sign(new TextEncoder().encode(nonce))).toString("base64url");
-    return { jwt: parsed.jwt, nkey: user.getPublicKey(), sig };
+    const nkey = user.getPublicKey();
+    return parsed.jwt === undefined ? { nkey, sig } : { jwt: parsed.jwt, nkey, sig };
   };
-  const options = transportOptions(reach.address, await readCa(reach.caFile));
+  const options = transportOptions(
+    reach.address,
+    await readCa(reach.caFile),
+    await readClientCertificate(reach.clientCertificate),
+  );
   return connect({ ...options, name: "tentacular", authenticator, inboxPrefix, ignoreClusterUpdates: true });
 }
 
-/** The two parts of a .creds file; throws what to give instead. */
-export function requireCreds(creds: string): { readonly jwt: string; readonly seed: string } {
-  const parsed = parseCreds(creds);
+/** The parts of a .creds file, or the bare seed of a user; throws what to give instead. */
+export function requireCreds(creds: string): Login {
+  const parsed = isSeed(creds, "U") ? { seed: creds } : parseCreds(creds);
   if (parsed !== undefined && isSeed(parsed.seed, "U")) return parsed;
   throw new Unavailable("the NATS credentials are no text of a .creds file", {
     reason: "stale_credentials",

@@ -29,14 +29,13 @@ import { openSystemAccount } from "./system.ts";
 import { actAsTenant, type Tenant } from "./tenant.ts";
 
 export interface NatsRegistrarOptions {
-  readonly address: Address;
+  readonly reach: Reach;
   /** Where tentacles reach the server. */
   readonly tentacleAddress: Address;
   readonly operator: KeyPair;
   /** Account keys are derived from it. */
   readonly secret: Uint8Array;
   readonly systemCreds: string;
-  readonly caFile: string | undefined;
 }
 
 /** What a new account and a new credential are called in `Registration.created`. */
@@ -48,8 +47,8 @@ const PATIENCE_MS = 3_000;
 
 /** NATS in operator mode: one account a tentacle. */
 export function createNatsRegistrar(options: NatsRegistrarOptions, context: RegistrarContext): Registrar {
-  const { address, tentacleAddress, operator, secret, caFile } = options;
-  const reach: Reach = { address, caFile };
+  const { reach, tentacleAddress, operator, secret } = options;
+  const { address, caFile } = reach;
   const system = openSystemAccount({ ...reach, creds: options.systemCreds, operator });
   const accounts = createAccounts({ system, operator, secret, installation: context.installation });
   const inTurn = createQueues();

@@ -18,10 +18,15 @@ export interface Setting<T = unknown> {
 /** The settings of one service by field name. An optional setting without a value is undefined, or its schema's default. */
 export type SettingSpecs = Readonly<Record<string, Setting>>;
 
+type ValueOf<T> = T extends Setting<infer V> ? V : never;
+type OptionalIn<S extends SettingSpecs> = {
+  [K in keyof S]: undefined extends ValueOf<S[K]> ? K : never;
+}[keyof S];
+
 /** The values that belong to a set of settings. */
 export type SettingValues<S extends SettingSpecs> = {
-  readonly [K in keyof S]: S[K] extends Setting<infer T> ? T : never;
-};
+  readonly [K in Exclude<keyof S, OptionalIn<S>>]: ValueOf<S[K]>;
+} & { readonly [K in OptionalIn<S>]?: ValueOf<S[K]> };
 
 /** A choice between groups of settings, as a definition has it. */
 export interface ModeSpecs {

@@ -1,17 +1,42 @@
 import { randomBytes } from "node:crypto";
 import { AckPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream";
-import { connect, credsAuthenticator, type NatsConnection } from "@nats-io/transport-node";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
 import { inboxPrefix, LIMITS, subjectPrefix } from "../../registrars/nats/claims.ts";
 import type { Call, Credentials, Registrar } from "../../src/exoskeleton/registrar.ts";
 import { createIdentity, type Identity } from "../../src/tentacle/identity.ts";
-import { connectAs, createRegistrar, trySubscribe } from "../support/nats.ts";
+import { createAccountsRegistrar, runWithAccounts } from "../support/nats-accounts.ts";
+import { authenticatorOf, connectAs, createRegistrar, trySubscribe } from "../support/nats.ts";
 
 const server = inject("services").nats;
 if (!server.available) console.warn(`the isolation tests of NATS are skipped: ${server.reason}`);
 
-describe.skipIf(!server.available)("one tentacle on NATS attacks another", () => {
+interface Started {
+  readonly registrar: Registrar;
+  stop(): Promise<unknown>;
+}
+
+const modes: readonly (readonly [string, () => Promise<Started>])[] = [
+  [
+    "in operator mode",
+    async () => {
+      if (!server.available) throw new Error(server.reason);
+      const registrar = await createRegistrar(server);
+      return { registrar, stop: () => registrar.close() };
+    },
+  ],
+  [
+    "with accounts in a file",
+    async () => {
+      const own = await runWithAccounts();
+      return { registrar: await createAccountsRegistrar(own), stop: () => own.remove() };
+    },
+  ],
+];
+
+describe.skipIf(!server.available).each(modes)("one tentacle on NATS %s attacks another", (_mode, start) => {
+  let started: Started;
   let registrar: Registrar;
   let victimId: Identity;
   let attackerId: Identity;
@@ -22,8 +47,8 @@ describe.skipIf(!server.available)("one tentacle on NATS attacks another", () =>
   const call = (): Call => ({ signal: AbortSignal.timeout(45_000) });
 
   beforeAll(async () => {
-    if (!server.available) return;
-    registrar = await createRegistrar(server);
+    started = await start();
+    registrar = started.registrar;
     const suffix = randomBytes(4).toString("hex");
     victimId = createIdentity("team-a", `victim-${suffix}`);
     // The closest neighbour: the victim's name is the beginning of the attacker's.
@@ -37,7 +62,7 @@ describe.skipIf(!server.available)("one tentacle on NATS attacks another", () =>
   afterAll(async () => {
     for (const identity of [victimId, attackerId])
       await registrar.unregister(identity, { data: "delete" }, call());
-    await registrar.close();
+    await started.stop();
   });
 
   async function open(credentials: Credentials): Promise<NatsConnection> {
@@ -159,7 +184,7 @@ describe.skipIf(!server.available)("one tentacle on NATS attacks another", () =>
   it("gets no reply without its inbox prefix, so the credentials name it", async () => {
     const connection = await connect({
       servers: String(attackerCredentials.url),
-      authenticator: credsAuthenticator(new TextEncoder().encode(String(attackerCredentials.creds))),
+      authenticator: authenticatorOf(attackerCredentials),
       reconnect: false,
     });
     connections.push(connection);

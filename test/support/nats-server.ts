@@ -1,7 +1,7 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { encodeAccount, encodeOperator, encodeUser, fmtCreds, type User } from "@nats-io/jwt";
 import { createAccount, createOperator, createUser, type KeyPair } from "@nats-io/nkeys";
 import { findBinary } from "../../src/embedded/binaries.ts";
@@ -15,19 +15,30 @@ const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 export interface ConfiguredServer {
   readonly url: string;
   readonly logFile: string;
+  readonly folder: string;
   /** Ends it; `start` begins again with the same data, port and configuration. */
   stop(): Promise<void>;
   start(): Promise<void>;
   remove(): Promise<void>;
 }
 
-/** Runs nats-server with a configuration of one's own; `FOLDER` in it becomes a folder for its data. */
-export async function runNats(config: string): Promise<ConfiguredServer> {
+/**
+ * Runs nats-server with a configuration of one's own; `FOLDER` in it becomes a folder for its data, in which `files` are
+ * written first.
+ */
+export async function runNats(
+  config: string,
+  files: Readonly<Record<string, string>> = {},
+): Promise<ConfiguredServer> {
   const folder = await mkdtemp(join(tmpdir(), "tentacular-nats-with-"));
   const { path } = await findBinary(natsBinary, whereToFind());
   const port = await freePort();
   const file = join(folder, "nats.conf");
   const logFile = join(folder, "nats.log");
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeFile(join(folder, name), content);
+  }
   await writeFile(file, `listen: "127.0.0.1:${port}"\n${config.replaceAll("FOLDER", folder)}`);
   const begin = () =>
     startChild({
@@ -44,6 +55,7 @@ export async function runNats(config: string): Promise<ConfiguredServer> {
   return {
     url: `nats://127.0.0.1:${port}`,
     logFile,
+    folder,
     stop: () => child.stop(),
     async start() {
       child = await begin();

@@ -3,7 +3,13 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { jetstream, JetStreamApiError, jetstreamManager } from "@nats-io/jetstream";
 import { type Account, decode, encodeAccount, encodeGeneric } from "@nats-io/jwt";
-import { connect, credsAuthenticator, type NatsConnection } from "@nats-io/transport-node";
+import {
+  type Authenticator,
+  connect,
+  credsAuthenticator,
+  type NatsConnection,
+  nkeyAuthenticator,
+} from "@nats-io/transport-node";
 import { nats } from "../../registrars/nats/index.ts";
 import type { Credentials, Registrar } from "../../src/exoskeleton/registrar.ts";
 import { silentLogger } from "../../src/log.ts";
@@ -26,11 +32,18 @@ export function createRegistrar(server: NatsServer, installation = "test"): Prom
   );
 }
 
+/** What the library logs in with, from what a tentacle has. */
+export function authenticatorOf({ auth_method: method, creds }: Credentials): Authenticator {
+  return method === "nkey"
+    ? nkeyAuthenticator(bytes(String(creds)))
+    : credsAuthenticator(bytes(String(creds)));
+}
+
 /** Connects with what a tentacle has, by the library's own means. */
 export function connectAs(credentials: Credentials): Promise<NatsConnection> {
   return connect({
     servers: String(credentials.url),
-    authenticator: credsAuthenticator(bytes(String(credentials.creds))),
+    authenticator: authenticatorOf(credentials),
     inboxPrefix: String(credentials.inbox_prefix),
     reconnect: false,
     timeout: 5_000,

@@ -11,6 +11,8 @@ export async function connectNats(
   const { text, number } = fields;
   const creds = text("creds");
   const inboxPrefix = text("inbox_prefix");
+  const secret = creds === undefined ? undefined : new TextEncoder().encode(creds);
+  const byKey = text("auth_method") === "nkey";
   const ca = text("ca");
   const host = text("host") ?? "";
   const secure = text("url")?.startsWith("tls:") === true || ca !== undefined;
@@ -19,8 +21,8 @@ export async function connectNats(
   return library.connect({
     servers: `${host}:${number("port") ?? 4222}`,
     name: `tentacular ${name}`,
-    ...(creds !== undefined && {
-      authenticator: library.credsAuthenticator(new TextEncoder().encode(creds)),
+    ...(secret !== undefined && {
+      authenticator: byKey ? library.nkeyAuthenticator(secret) : library.credsAuthenticator(secret),
     }),
     ...(inboxPrefix !== undefined && { inboxPrefix }),
     ...(secure && { tls }),
