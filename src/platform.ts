@@ -1,6 +1,6 @@
 import { definitions } from "../registrars/index.ts";
 import type { Cluster } from "./cluster/cluster.ts";
-import { createKubernetesCluster } from "./cluster/kubernetes/index.ts";
+import { createKubernetesCluster, type KubernetesCluster } from "./cluster/kubernetes/index.ts";
 import { createLocalCluster } from "./cluster/local/index.ts";
 import { type Environment, loadServerConfig, type ServerConfig } from "./config.ts";
 import { readEngineBundle } from "./engine/bundle.ts";
@@ -49,7 +49,10 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
     config: config.services,
     installation: config.installation,
     log,
-    access: { findProgram: programFinder(config) },
+    access: {
+      findProgram: programFinder(config),
+      ...("access" in cluster && { kubernetes: cluster.access }),
+    },
     absent: options.absent,
   });
   const operations = createOperations({
@@ -88,7 +91,11 @@ function programFinder({ programs, pathEnv, cacheDir }: ServerConfig) {
   };
 }
 
-async function createCluster(config: ServerConfig, stateDir: string, log: Logger): Promise<Cluster> {
+async function createCluster(
+  config: ServerConfig,
+  stateDir: string,
+  log: Logger,
+): Promise<Cluster | KubernetesCluster> {
   if (config.cluster.kind === "kubernetes") return createKubernetesCluster({ ...config.cluster, log });
   return createLocalCluster({
     stateDir,

@@ -1,5 +1,6 @@
 import type { Logger } from "../log.ts";
 import type { Identity } from "../tentacle/identity.ts";
+import type { KubernetesAccess } from "./kubernetes-access.ts";
 import type { SettingSpecs, SettingValues } from "./settings.ts";
 
 /**
@@ -146,6 +147,8 @@ export interface RegistrarContext {
   readonly installation: string;
   /** Path of a server program on this machine (configured, on PATH or fetched before); undefined when there is none. */
   readonly findProgram?: (name: string) => Promise<string | undefined>;
+  /** Present where tentacles run on Kubernetes. */
+  readonly kubernetes?: KubernetesAccess;
 }
 
 /** Checks a definition against the interface and keeps the type of its settings. */

@@ -64,7 +64,7 @@ describeRegistrar({
     },
     {
       name: "a limit is lifted",
-      apply: () => server().edit((text) => text.replace(/"max_connections": 20/, '"max_connections": 2000')),
+      apply: () => server().edit((text) => text.replace(/"max_connections":20/, '"max_connections":2000')),
     },
     {
       name: "a permission is widened",
@@ -73,7 +73,7 @@ describeRegistrar({
     {
       name: "it is rewritten in another syntax",
       apply: (_identity, { user }) =>
-        server().edit((text) => text.replace(`"nkey": "${String(user)}",`, `nkey: ${String(user)}`)),
+        server().edit((text) => text.replace(`"nkey":"${String(user)}"`, `nkey: ${String(user)}`)),
     },
   ],
   removeHalf: (identity) => server().edit((text) => without(text, identity)),

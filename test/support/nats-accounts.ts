@@ -6,6 +6,7 @@ import { connect, nkeyAuthenticator, type TlsOptions } from "@nats-io/transport-
 import { nats } from "../../registrars/nats/index.ts";
 import { findBinary } from "../../src/embedded/binaries.ts";
 import { natsBinary } from "../../src/embedded/nats.ts";
+import type { KubernetesAccess } from "../../src/exoskeleton/kubernetes-access.ts";
 import type { Registrar } from "../../src/exoskeleton/registrar.ts";
 import { silentLogger } from "../../src/log.ts";
 import { type ConfiguredServer, runNats } from "./nats-server.ts";
@@ -107,9 +108,10 @@ export function createAccountsRegistrar(
     readonly installation?: string;
     readonly by?: "system user" | "pid file" | "nobody";
     readonly settings?: object;
+    readonly kubernetes?: KubernetesAccess | undefined;
   } = {},
 ): Promise<Registrar> {
-  const { installation = "test", by = "system user", settings = {} } = options;
+  const { installation = "test", by = "system user", settings = {}, kubernetes } = options;
   return nats.create(
     {
       url: server.url,
@@ -121,6 +123,7 @@ export function createAccountsRegistrar(
     {
       log: silentLogger,
       installation,
+      ...(kubernetes !== undefined && { kubernetes }),
       findProgram: async () => (await findBinary(natsBinary, whereToFind())).path,
     },
   );

@@ -48,8 +48,8 @@ interface Written {
 
 /** So many writers can wait at once for the server to take up what they wrote. */
 const BEACONS = 32;
-/** A server whose copy of the text lags behind is asked again. */
-const ASK_AGAIN_MS = 5_000;
+/** A server whose copy of the text lags behind is asked again, less and less often. */
+const ASK_AGAIN_MS = { first: 300, longest: 5_000 };
 
 /**
  * Each change puts a key of our own (a beacon) into the self-test account. When it lets us in, the server has read
@@ -104,17 +104,19 @@ export function createConfiguration(options: ConfigurationOptions): Configuratio
     const deadline = Date.now() + store.patienceMs;
     let pause = 20;
     let askAt = 0;
+    let askPause = ASK_AGAIN_MS.first;
     for (;;) {
       if (Date.now() >= askAt) {
         // So many others wrote meanwhile that ours was pushed out.
         if (askAt > 0) await update((text) => (text.includes(key) ? text : withBeacon(text, key)), signal);
         await reload(signal);
-        askAt = Date.now() + ASK_AGAIN_MS;
+        askAt = Date.now() + askPause;
+        askPause = Math.min(askPause * 2, ASK_AGAIN_MS.longest);
       }
       if (await steadily(signal, () => acceptedEverywhere(reach, { seed }, signal))) return;
       if (Date.now() > deadline) throw notTakenUp();
       await sleep(pause, undefined, { signal });
-      pause = Math.min(pause * 1.6, 1_000);
+      pause = Math.min(pause * 1.6, 500);
     }
   }
 

@@ -67,7 +67,11 @@ export function parseEntry(content: string, { account }: Target): EntryState {
 
 /** The entry of a tentacle's account, in JSON, which nats-server's configuration language contains. */
 export function renderEntry(identity: Identity, { account }: Target, plan: AccountPlan): string {
-  return `${JSON.stringify(account)}: ${JSON.stringify(accountBody(identity, plan), null, 2)}`;
+  const { users, ...limits } = accountBody(identity, plan);
+  const lines = Object.entries(limits).map(
+    ([key, value]) => `  ${JSON.stringify(key)}: ${JSON.stringify(value)},\n`,
+  );
+  return `${JSON.stringify(account)}: {\n${lines.join("")}  "users": ${userList(users)}\n}`;
 }
 
 /** Where an entry differs from its plan; empty when nothing is to be done. */
@@ -97,11 +101,16 @@ export function renderSelfTest(
     ...users.map((nkey) => ({ nkey, permissions })),
     ...(named ? [{ ...named, permissions }] : []),
   ];
-  const list = all.map((user) => `    ${JSON.stringify(user)}`).join(",\n");
-  return `${JSON.stringify(account)}: {\n  "users": [\n${list}\n  ]\n}`;
+  return `${JSON.stringify(account)}: {\n  "users": ${userList(all)}\n}`;
 }
 
-function accountBody(identity: Identity, { users, trustDomain }: AccountPlan): Record<string, unknown> {
+/** A line each, as the text has a limited size. */
+function userList(users: readonly unknown[]): string {
+  if (users.length === 0) return "[]";
+  return `[\n${users.map((user) => `    ${JSON.stringify(user)}`).join(",\n")}\n  ]`;
+}
+
+function accountBody(identity: Identity, { users, trustDomain }: AccountPlan) {
   const { pub, sub } = tentaclePermissions(identity);
   const permissions = { publish: { allow: pub?.allow }, subscribe: { allow: sub?.allow } };
   // Without credentials there is no access for a certificate either: the tentacle is undeployed.

@@ -1,6 +1,8 @@
 import type { Registrar, RegistrarContext } from "../../../src/exoskeleton/registrar.ts";
 import type { Address } from "../address.ts";
 import type { Reach } from "../connection.ts";
+import { parseConfigMapKey } from "./config-map-key.ts";
+import { createConfigMapStore } from "./config-map-store.ts";
 import { createConfiguration } from "./configuration.ts";
 import { createFileStore } from "./file-store.ts";
 import { createAccountsFileRegistrar } from "./registrar.ts";
@@ -24,7 +26,7 @@ const DEADLINE = 2.5;
 /** Makes the registrar for a server that is not in operator mode, as the settings say where its accounts are kept. */
 export function createWithAccountsText(options: AccountsTextOptions, context: RegistrarContext): Registrar {
   const { reach, trustDomain, systemNkey } = options;
-  const store = storeOf(options);
+  const store = storeOf(options, context);
   const configuration = createConfiguration({
     store,
     reach,
@@ -46,9 +48,14 @@ export function createWithAccountsText(options: AccountsTextOptions, context: Re
   );
 }
 
-function storeOf({ accountsFile }: AccountsTextOptions): AccountsStore {
+function storeOf(
+  { accountsFile, accountsConfigMap = "" }: AccountsTextOptions,
+  { kubernetes }: RegistrarContext,
+): AccountsStore {
   if (accountsFile !== undefined) return createFileStore(accountsFile);
-  throw new TypeError("neither an accounts file nor a ConfigMap is named");
+  const key = parseConfigMapKey(accountsConfigMap);
+  if (key === undefined) throw new TypeError("neither an accounts file nor a ConfigMap is named");
+  return createConfigMapStore(key, kubernetes);
 }
 
 function reloaderOf({ reach, pidFile, systemNkey }: AccountsTextOptions): Reloader {

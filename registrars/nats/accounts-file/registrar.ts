@@ -26,7 +26,7 @@ import {
 } from "./entry.ts";
 import { eraseEntry } from "./erase.ts";
 import { probeServer } from "./probe.ts";
-import { steadily } from "./steadily.ts";
+import { steadily, TIMES } from "./steadily.ts";
 import { countEntries, isNamedElsewhere, readEntry } from "./text.ts";
 
 export interface AccountsFileOptions {
@@ -288,17 +288,19 @@ export function createAccountsFileRegistrar(
   };
 }
 
-/** The same tenant, whom a reload under way does not confuse. */
+/**
+ * The same tenant, whom a reload under way does not confuse: it refuses logins for a moment, and enables JetStream for new
+ * accounts only after it has let them in.
+ */
 function steadyTenant(tenant: Tenant): Tenant {
+  const notRefused = (answer: unknown): boolean => answer !== "refused" && answer !== false;
   return {
     accepts: (creds, patienceMs, signal) =>
-      steadily(
-        signal,
-        () => tenant.accepts(creds, patienceMs, signal),
-        (answer) => answer !== false,
-      ),
-    usage: (creds, signal) => steadily(signal, () => tenant.usage(creds, signal)),
-    purge: (creds, signal) => steadily(signal, () => tenant.purge(creds, signal)),
+      steadily(signal, () => tenant.accepts(creds, patienceMs, signal), notRefused),
+    usage: (creds, signal) =>
+      steadily(signal, () => tenant.usage(creds, signal), notRefused, TIMES.jetstream),
+    purge: (creds, signal) =>
+      steadily(signal, () => tenant.purge(creds, signal), notRefused, TIMES.jetstream),
   };
 }
 

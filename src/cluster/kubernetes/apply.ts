@@ -15,7 +15,7 @@ import { requirePodsAllowed } from "./pod-security.ts";
  * No object ever has it, so a patch that names it creates and never touches what is there: server-side apply by itself
  * would adopt an object of somebody else wherever the two do not contradict each other.
  */
-const ABSENT_VERSION = "1";
+export const ABSENT_VERSION = "1";
 
 /** How often an object that others write at the same time (a Deployment's status) is read again. */
 const TRIES = 10;

@@ -1,4 +1,5 @@
 import { toTentacularError } from "../../errors.ts";
+import type { KubernetesAccess } from "../../exoskeleton/kubernetes-access.ts";
 import type { Logger } from "../../log.ts";
 import type { Identity } from "../../tentacle/identity.ts";
 import type { AppliedObject, Cluster } from "../cluster.ts";
@@ -6,6 +7,7 @@ import type { ServiceAccountRef } from "../enclave-objects.ts";
 import { type ClusterObject, labels, MANAGER, type ObjectKey } from "../objects.ts";
 import { isOwned } from "../ownership.ts";
 import { parseObject } from "../parse.ts";
+import { createKubernetesAccess } from "./access.ts";
 import { type Api, createApi } from "./api.ts";
 import { applyObject } from "./apply.ts";
 import { connect, type ConnectionOptions } from "./connection.ts";
@@ -28,10 +30,15 @@ export interface KubernetesClusterOptions extends ConnectionOptions {
   readonly clock?: () => number;
 }
 
+/** The cluster, and what registrars may do with its API server. */
+export interface KubernetesCluster extends Cluster {
+  readonly access: KubernetesAccess;
+}
+
 const PROBE_MS = 5_000;
 
 /** A Kubernetes cluster, by its API server. Nothing is asked of it yet: a server starts while its cluster is down. */
-export async function createKubernetesCluster(options: KubernetesClusterOptions): Promise<Cluster> {
+export async function createKubernetesCluster(options: KubernetesClusterOptions): Promise<KubernetesCluster> {
   const { log } = options;
   const connection = await connect(options);
   const api = createApi(connection, options);
@@ -39,6 +46,7 @@ export async function createKubernetesCluster(options: KubernetesClusterOptions)
 
   return {
     kind: "kubernetes",
+    access: createKubernetesAccess(api),
 
     async probe(signal) {
       try {

@@ -31,7 +31,7 @@ const RESOURCES: Readonly<Record<ResourceKind, Resource>> = {
 /** What a request is about: its path, and the words for it. */
 export interface Place {
   readonly path: string;
-  readonly kind: ResourceKind | "API server";
+  readonly kind: string;
   /** As in RBAC rules: `secrets`, `pods/log`. */
   readonly resource: string;
   /** `Secret hello-secrets in enclave team-a`. */
