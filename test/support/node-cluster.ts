@@ -31,6 +31,17 @@ export function testNodeCluster(): Service<NodeCluster> {
   return { available: false, reason };
 }
 
+/** The image of the server that the cluster's node has. Throws when the cluster is required and it is not named. */
+export function testServerImage(): Service<{ readonly name: string }> {
+  const name = process.env.TENTACULAR_TEST_SERVER_IMAGE;
+  if (name !== undefined) return { available: true, name };
+  const reason = "set TENTACULAR_TEST_SERVER_IMAGE (the server's image, on the cluster's node)";
+  if ((process.env.TENTACULAR_TEST_REQUIRE ?? "").split(",").includes("cluster"))
+    throw new Error(`required test service cluster is missing: ${reason}`);
+  console.warn(`tests of the server as a pod are skipped: ${reason}`);
+  return { available: false, reason };
+}
+
 const resourcesSchema = z.object({
   resources: z.array(z.object({ name: z.string(), namespaced: z.boolean(), verbs: z.array(z.string()) })),
 });
