@@ -11,7 +11,7 @@ import { newToken } from "../../src/server/http.ts";
 import { CHART, find, helm, helmMissing, render, type Rendered } from "../support/helm.ts";
 
 const missing = await helmMissing();
-const variants = ["bare.yaml", "typed.yaml", "operated.yaml"];
+const variants = ["bare.yaml", "typed.yaml", "operated.yaml", "accounts.yaml"];
 
 const podSchema = z.object({
   containers: z.tuple([
@@ -76,6 +76,8 @@ describe.skipIf(missing !== undefined)("the chart", () => {
     ["exoskeleton.postgres.sslmode=require"],
     ["exoskeleton.nats.url=http://nats:4222"],
     ["exoskeleton.rustfs.endpoint=rustfs:9000"],
+    ["exoskeleton.nats.url=nats://nats:4222"],
+    ["exoskeleton.nats.accountsConfigMap.name=accounts"],
     ["exoskeleton.redis.enabled=true"],
     ["ingress.enabled=true"],
     ["replicaCount=many"],
@@ -84,9 +86,7 @@ describe.skipIf(missing !== undefined)("the chart", () => {
   ])("refuses %s", async (set) => {
     const refused = render({ set: [set] });
     // By the schema, or in words of the template's own.
-    await expect(refused).rejects.toThrow(
-      /values don't meet the specifications|set existingSecret, or the value/,
-    );
+    await expect(refused).rejects.toThrow(/values don't meet the specifications|set existingSecret, or/);
   });
 
   it("makes a token of its own for a first try, and another for another release", async () => {
@@ -119,7 +119,12 @@ describe.skipIf(missing !== undefined)("the chart", () => {
     const on = Object.entries(config.services).flatMap(([name, { enabled }]) => (enabled ? [name] : []));
     const services = ["postgres", "nats", "rustfs"];
     expect(on).toEqual(
-      { "bare.yaml": [], "typed.yaml": services, "operated.yaml": [...services, "spire"] }[file],
+      {
+        "bare.yaml": [],
+        "typed.yaml": services,
+        "operated.yaml": [...services, "spire"],
+        "accounts.yaml": ["nats"],
+      }[file],
     );
     if (file === "bare.yaml") return;
     expect(config.defaultEnclave).toBe("team-a");
@@ -144,6 +149,22 @@ describe.skipIf(missing !== undefined)("the chart", () => {
     expect(find(objects, "PodDisruptionBudget")).toMatchObject({ spec: { minAvailable: 1 } });
     expect(find(objects, "Deployment")).toMatchObject({
       spec: { replicas: 2, template: { metadata: { labels: { team: "platform" } } } },
+    });
+  });
+
+  it("may change the one ConfigMap of the accounts of NATS, and reads nothing else there", async () => {
+    const objects = await render({ values: ["accounts.yaml"] });
+    const there = objects.filter(({ metadata }) => metadata.namespace === "nats");
+    expect(there.map(({ kind }) => kind)).toEqual(["Role", "RoleBinding"]);
+    expect(there[0]).toMatchObject({
+      rules: [
+        {
+          apiGroups: [""],
+          resources: ["configmaps"],
+          resourceNames: ["tentacular-nats-accounts"],
+          verbs: ["get", "patch"],
+        },
+      ],
     });
   });
 
@@ -192,7 +213,8 @@ function withFiles(
       paths.set(`${mountPath}/${path}`, local);
     }
     if (volume?.configMap !== undefined)
-      paths.set(`${mountPath}/postgres.pem`, writeAuthority(folder, objects, volume.configMap.name));
+      for (const [file, path] of writeAuthorities(folder, objects, volume.configMap.name))
+        paths.set(`${mountPath}/${file}`, path);
   }
   return Object.fromEntries(
     Object.entries(env).map(([name, value]) => {
@@ -210,6 +232,7 @@ const STANDS_FOR: Readonly<Record<string, string>> = {
   "operator-signing-key": "SOAHZSVWJVVKBYFFNT2RP6FZUZUKDM3XYPJR5I2N3VFDT7KUWEYF2LYRIM",
   "system-creds": "-----BEGIN NATS USER JWT-----",
   "derivation-key": newToken(),
+  "system-nkey": "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY",
   "access-key": "a",
   "secret-key": "s",
 };
@@ -221,9 +244,15 @@ function ownSecret(objects: readonly Rendered[], name: string, key: string): str
   return Buffer.from(data[key] ?? "", "base64").toString();
 }
 
-function writeAuthority(folder: string, objects: readonly Rendered[], name: string): string {
-  const data = z.object({ "postgres.pem": z.string() }).parse(find(objects, "ConfigMap", name).data);
-  const path = join(folder, "postgres.pem");
-  writeFileSync(path, data["postgres.pem"]);
-  return path;
+function writeAuthorities(
+  folder: string,
+  objects: readonly Rendered[],
+  name: string,
+): readonly (readonly [string, string])[] {
+  const data = z.record(z.string(), z.string()).parse(find(objects, "ConfigMap", name).data);
+  return Object.entries(data).map(([file, pem]) => {
+    const path = join(folder, file);
+    writeFileSync(path, pem);
+    return [file, path];
+  });
 }

@@ -58,15 +58,18 @@ describe.skipIf(!kubernetes.available)("the chart on a real API server", () => {
       await kubectl.send("DELETE", `${pathOf(object)}/${object.metadata.name}`);
   });
 
-  it.each(["bare.yaml", "typed.yaml", "operated.yaml"])("is accepted as a whole with %s", async (file) => {
-    const all = await render({ namespace, values: [file] });
-    const own = all.filter(
-      ({ kind, metadata }) => metadata.namespace === namespace && kind !== "ServiceAccount",
-    );
-    for (const object of own)
-      await kubectl.send("POST", `${pathOf(object)}?dryRun=All&fieldValidation=Strict`, object);
-    expect(own.map(({ kind }) => kind)).toContain("Deployment");
-  });
+  it.each(["bare.yaml", "typed.yaml", "operated.yaml", "accounts.yaml"])(
+    "is accepted as a whole with %s",
+    async (file) => {
+      const all = await render({ namespace, values: [file] });
+      const own = all.filter(
+        ({ kind, metadata }) => metadata.namespace === namespace && kind !== "ServiceAccount",
+      );
+      for (const object of own)
+        await kubectl.send("POST", `${pathOf(object)}?dryRun=All&fieldValidation=Strict`, object);
+      expect(own.map(({ kind }) => kind)).toContain("Deployment");
+    },
+  );
 
   it("runs a pod that the restricted Pod Security standard admits", async () => {
     const { spec } = z

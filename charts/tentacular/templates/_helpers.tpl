@@ -48,7 +48,10 @@ Secret or in ours, and the value when it is ours. Takes the root; gives {service
 {{- $_ := set $files "postgres" (list (dict "env" "TENTACULAR_POSTGRES_ADMIN_PASSWORD_FILE" "key" "password" "value" .password)) -}}
 {{- end -}}{{- end -}}
 {{- with $exo.nats -}}{{- if .url -}}
-{{- $values := dict "operator-signing-key" .operatorSigningKey "system-creds" .systemCreds "derivation-key" .derivationKey -}}
+{{- $values := dict "operator-signing-key" .operatorSigningKey "system-creds" .systemCreds "derivation-key" .derivationKey "system-nkey" .systemNkey -}}
+{{- if not (or .existingSecret .accountsConfigMap.name (and .operatorSigningKey .systemCreds)) -}}
+{{- fail "exoskeleton.nats: set existingSecret, or operatorSigningKey with systemCreds (operator mode), or accountsConfigMap" -}}
+{{- end -}}
 {{- $list := list -}}
 {{- range $key, $value := $values -}}
 {{- $used := ternary (has $key $exo.nats.secretKeys) (ne $value "") (ne $exo.nats.existingSecret "") -}}
@@ -56,7 +59,7 @@ Secret or in ours, and the value when it is ours. Takes the root; gives {service
 {{- $list = append $list (dict "env" (printf "TENTACULAR_NATS_%s_FILE" ($key | upper | replace "-" "_")) "key" $key "value" $value) -}}
 {{- end -}}
 {{- end -}}
-{{- $_ := set $files "nats" $list -}}
+{{- if $list -}}{{- $_ := set $files "nats" $list -}}{{- end -}}
 {{- end -}}{{- end -}}
 {{- with $exo.rustfs -}}{{- if .endpoint -}}
 {{- $_ := set $files "rustfs" (list (dict "env" "TENTACULAR_RUSTFS_ACCESS_KEY_FILE" "key" "access-key" "value" .accessKey) (dict "env" "TENTACULAR_RUSTFS_SECRET_KEY_FILE" "key" "secret-key" "value" .secretKey)) -}}

@@ -16,7 +16,16 @@
 {{- with $exo.nats -}}{{- if .url -}}
 {{- $env = concat $env (list
   (list "TENTACULAR_NATS_URL" .url)
-  (list "TENTACULAR_NATS_TENTACLE_URL" .tentacleUrl)) -}}
+  (list "TENTACULAR_NATS_TENTACLE_URL" .tentacleUrl)
+  (list "TENTACULAR_NATS_TRUST_DOMAIN" .trustDomain)) -}}
+{{- with .accountsConfigMap -}}{{- if .name -}}
+{{- $env = append $env (list "TENTACULAR_NATS_ACCOUNTS_CONFIGMAP" (printf "%s/%s/%s" .namespace .name .key)) -}}
+{{- end -}}{{- end -}}
+{{- if .clientTlsSecret -}}
+{{- $env = concat $env (list
+  (list "TENTACULAR_NATS_CLIENT_CERT_FILE" "/etc/tentacular/nats-client/tls.crt")
+  (list "TENTACULAR_NATS_CLIENT_KEY_FILE" "/etc/tentacular/nats-client/tls.key")) -}}
+{{- end -}}
 {{- end -}}{{- end -}}
 {{- with $exo.rustfs -}}{{- if .endpoint -}}
 {{- $env = concat $env (list
@@ -31,7 +40,8 @@
 {{- with $exo.spire -}}{{- if .enabled -}}
 {{- $env = concat $env (list
   (list "TENTACULAR_EXOSKELETON_SPIRE_ENABLED" "true")
-  (list "TENTACULAR_SPIRE_CLASS_NAME" .className)) -}}
+  (list "TENTACULAR_SPIRE_CLASS_NAME" .className)
+  (list "TENTACULAR_SPIRE_TRUST_DOMAIN" .trustDomain)) -}}
 {{- end -}}{{- end -}}
 {{- end -}}
 {{- range $env }}
