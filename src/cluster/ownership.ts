@@ -53,7 +53,8 @@ function isShared(json: unknown): boolean {
   return found[labels.managedBy] === MANAGER && found[labels.tentacle] === undefined;
 }
 
-function ownerText(json: unknown, identity: Identity): string {
+/** Whose an object is, for people. */
+export function ownerText(json: unknown, identity: Identity): string {
   const found = labelsIn(json);
   const manager = found[labels.managedBy];
   if (manager === undefined) return "it carries no label of a manager";

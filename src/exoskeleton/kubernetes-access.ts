@@ -44,5 +44,5 @@ export interface FoundObject {
   readonly createdAt: Date;
   readonly json: unknown;
   /** Did Tentacular itself set this label? By itself a label proves nothing: anybody can write one. */
-  hasSetLabel(label: string): boolean;
+  readonly hasSetLabel: (label: string) => boolean;
 }
