@@ -4,7 +4,8 @@
 FROM node:24-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --ignore-scripts
+# Not `npm ci`: the lock file names the programs of the platform it was written on alone, which npm ci calls out of step.
+RUN npm install --no-save --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts scripts
 COPY src src
@@ -16,7 +17,7 @@ RUN node scripts/build.ts
 FROM node:24-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --ignore-scripts --omit=dev --omit=optional
+RUN npm install --no-save --ignore-scripts --omit=dev --omit=optional
 
 FROM gcr.io/distroless/nodejs24-debian12:nonroot
 WORKDIR /app
