@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, inject, it } from "vitest";
 import { type Embedded, type EmbeddedOptions, startEmbedded } from "../../src/embedded/index.ts";
 import { silentLogger } from "../../src/log.ts";
 import { processRefSchema, findProcess, processState } from "../../src/processes.ts";
+import { whereToFind } from "../support/services.ts";
 
 let folder: string;
 let stateDir: string;
@@ -173,7 +174,7 @@ describe("the embedded services", () => {
   it.skipIf(!nats.available)(
     `run nats-server with the keys that its admin needs${nats.available ? "" : ` (${nats.reason})`}`,
     async () => {
-      const embedded = await start({ wants: ["nats"] });
+      const embedded = await start({ ...whereToFind(), wants: ["nats"] });
       const { env, services } = embedded;
       expect(services.nats).toMatchObject({ state: "running", address: env.TENTACULAR_NATS_URL });
       expect(env.TENTACULAR_NATS_OPERATOR_SIGNING_KEY).toMatch(/^SO/);
@@ -192,7 +193,7 @@ describe("the embedded services", () => {
   it.skipIf(!rustfs.available)(
     `run RustFS with root keys of its own${rustfs.available ? "" : ` (${rustfs.reason})`}`,
     async () => {
-      const { env, services } = await start({ wants: ["rustfs"] });
+      const { env, services } = await start({ ...whereToFind(), wants: ["rustfs"] });
       expect(services.rustfs).toMatchObject({ state: "running", address: env.TENTACULAR_RUSTFS_ENDPOINT });
       const { AwsClient } = await import("aws4fetch");
       const keys = {
