@@ -28,28 +28,32 @@ export type Reloader = (signal: AbortSignal) => Promise<void>;
 
 /** A system account user asks every server of the cluster. */
 export function reloadBySystemUser(reach: Reach, seed: string): Reloader {
-  return async (signal) => {
-    let nats: NatsConnection | undefined;
+  /** Asks once; gives what the first server that refuses its configuration says of it. */
+  async function ask(signal: AbortSignal): Promise<string | undefined> {
+    const nats: NatsConnection = await within(signal, login(reach, seed, INBOX_PREFIX));
     try {
-      nats = await within(
-        signal,
-        steadily(signal, () => login(reach, seed, INBOX_PREFIX)),
-      );
       for (const server of await within(signal, serversOf(nats))) {
-        const answer = await within(
-          signal,
-          nats.request(`$SYS.REQ.SERVER.${server}.RELOAD`, "", { timeout: 5_000 }),
-        );
-        const { error } = answerSchema.parse(answer.json());
-        if (error !== undefined) throw new ConfigurationRefused(reach.address.url, error.description);
+        const request = nats.request(`$SYS.REQ.SERVER.${server}.RELOAD`, "", { timeout: 5_000 });
+        const { error } = answerSchema.parse((await within(signal, request)).json());
+        if (error !== undefined) return error.description;
       }
+      return undefined;
+    } finally {
+      await nats.close();
+    }
+  }
+
+  return async (signal) => {
+    let refusal: string | undefined;
+    try {
+      // Also a connection that stands is cut by a reload that somebody else asked for; asking twice does no harm.
+      refusal = await steadily(signal, () => ask(signal));
     } catch (error) {
       signal.throwIfAborted();
       if (isNoResponders(error)) throw notSystem(reach);
       throw explain(error, "asking NATS to read its accounts again", reach.address);
-    } finally {
-      await nats?.close();
     }
+    if (refusal !== undefined) throw new ConfigurationRefused(reach.address.url, refusal);
   };
 }
 
