@@ -65,7 +65,8 @@ export async function eraseAccount(
   return { removed, failed };
 }
 
-function unreadable({ key }: Identity): Unavailable {
+/** Why streams stay: without access nobody can say which there are. */
+export function unreadable({ key }: Identity): Unavailable {
   return new Unavailable(`NATS gives no access to the streams of ${key}, so they cannot be deleted`, {
     reason: "failed",
     service: "nats",

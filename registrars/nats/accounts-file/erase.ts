@@ -1,6 +1,7 @@
-import { toTentacularError, Unavailable } from "../../../src/errors.ts";
+import { toTentacularError } from "../../../src/errors.ts";
 import type { Call, Drift, Removal } from "../../../src/exoskeleton/registrar.ts";
 import type { Identity } from "../../../src/tentacle/identity.ts";
+import { unreadable } from "../erase.ts";
 import type { Tenant } from "../tenant.ts";
 import type { Configuration } from "./configuration.ts";
 import type { EntryState, Target } from "./entry.ts";
@@ -54,12 +55,4 @@ export async function eraseEntry(
   const forgotten = await attempt("account", () => make(purged ? undefined : render([])));
   if (purged && forgotten && state !== undefined) removed.push("account");
   return { removed, failed };
-}
-
-function unreadable({ key }: Identity): Unavailable {
-  return new Unavailable(`NATS gives no access to the streams of ${key}, so they cannot be deleted`, {
-    reason: "failed",
-    service: "nats",
-    hint: "Raise max_file_store in the jetstream block of nats-server's configuration, then undeploy again.",
-  });
 }
