@@ -165,8 +165,8 @@ async function unregister(
         services
           .filter(({ definition }) => keepsData(definition) && !unfinished.includes(definition.dependency))
           .map(async ({ definition, registrar }) => {
-            const names = Object.values((await registrar()).names(identity));
-            return `${definition.dependency}: ${names.join(", ")}`;
+            const names = Object.entries((await registrar()).names(identity));
+            return `${definition.dependency}: ${names.map(([what, name]) => `${what.replaceAll("_", " ")} ${name}`).join(", ")}`;
           }),
       );
   return {

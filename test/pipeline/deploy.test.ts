@@ -212,6 +212,7 @@ describe.skipIf(reason !== undefined)("with Postgres and NATS", () => {
 
     const { retained } = await operations.undeploy({ enclave, name: "ledger" }, freshCall());
     expect(retained).toHaveLength(2);
+    expect(retained[0]).toMatch(/^tentacular-postgres: schema tn_\w+, role tn_\w+$/);
     expect(await operations.status({ enclave, name: "ledger", detail: true }, freshCall())).toMatchObject({
       state: "retained",
       dependencies: [{ state: "retained" }, { state: "retained" }],
