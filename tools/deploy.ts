@@ -13,6 +13,7 @@ const input = z.strictObject({
     .string()
     .optional()
     .describe("Instead of workflow and files: absolute path of a folder with workflow.yaml."),
+  detail: z.boolean().optional().describe("Answer with the filled-in workflow and each object too."),
   dry_run: z.boolean().optional().describe("Only check and plan; write nothing."),
   secrets: authorSecrets
     .optional()
@@ -46,7 +47,7 @@ export const deploy = defineTool({
         repaired: list(z.string()),
       }),
     ),
-    workflow: z.string().describe("workflow.yaml as deployed"),
+    workflow: z.string().optional().describe("with detail: as deployed"),
     plan: list(
       z.object({
         action: z.enum(["create", "update", "unchanged", "retain", "delete"]),
@@ -59,16 +60,16 @@ export const deploy = defineTool({
         name: z.string(),
         outcome: z.enum(["created", "updated", "unchanged"]),
       }),
-    ),
+    ).optional(),
     workload: workload.optional(),
     warnings: list(z.string()),
     next: z.string(),
   }),
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: true },
   async handle(input, context) {
-    const { dry_run, replace_secrets, enclave, secrets } = input;
+    const { dry_run, replace_secrets, enclave, secrets, detail } = input;
     const folder = await source(input, context);
-    const structured = await context.operations.deploy(
+    const result = await context.operations.deploy(
       {
         enclave,
         workflow: folder.workflow,
@@ -79,7 +80,8 @@ export const deploy = defineTool({
       },
       context,
     );
-    return { structured, text: deployText(structured) };
+    const { workflow: _workflow, objects: _objects, ...brief } = result;
+    return { structured: detail === true ? result : brief, text: deployText(result) };
   },
 });
 

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { defineTool } from "../src/server/tool.ts";
-import { enclave, list, tentacleSummary } from "./schemas/shared.ts";
+import { enclave, list, tentacleSummary, texts } from "./schemas/shared.ts";
 import { enclaveInfoText } from "./text/enclave-info.ts";
 
 /** What an agent reads before it designs a tentacle. */
@@ -8,7 +8,7 @@ export const enclaveInfo = defineTool({
   name: "enclave_info",
   title: "Enclave info",
   description:
-    "What this enclave offers: which backing services are usable now and why not, how to declare each as a dependency and which fields it gives, deployed tentacles, limits. Call it first, before you write or change a workflow.yaml. Then: deploy with dry_run.",
+    "All you need to write a tentacle for this enclave: which backing services are usable now and why not, how to declare each, which fields it gives, what a node looks like, limits, and an example that deploys as it is. Call it first. Then: deploy with dry_run.",
   input: z.strictObject({ enclave }),
   output: z.object({
     enclave: z.string(),
@@ -28,6 +28,7 @@ export const enclaveInfo = defineTool({
         version: z.string().optional(),
         dependency: z.string(),
         summary: z.string(),
+        usage: z.string().optional(),
         fields: list(z.string()),
       }),
     ),
@@ -35,6 +36,7 @@ export const enclaveInfo = defineTool({
     next: z.string().optional().describe("cursor for status"),
     limits: z.record(z.string(), z.number()),
     guide: list(z.string()),
+    example: z.object({ workflow: z.string(), files: texts }),
   }),
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   async handle(input, context) {

@@ -23,7 +23,7 @@ export const status = defineTool({
     enclave,
     name: tentacleName.optional().describe("The tentacle's name; without it, the list."),
     detail: z.boolean().optional().describe("Facts, objects, stages too."),
-    limit: z.int().min(1).max(500).optional().describe("Without name: tentacles a page. Default 50."),
+    limit: z.int().min(1).max(500).optional().describe("Without name: tentacles a page. Default 20."),
     cursor: z.string().max(1_000).optional().describe("Without name: `next` of the last page."),
   }),
   output: z.object({
@@ -53,7 +53,7 @@ export const status = defineTool({
   }),
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   async handle(input, context): Promise<ToolAnswer<StatusResult | ListResult>> {
-    const { name, enclave, detail, limit = 50, cursor } = input;
+    const { name, enclave, detail, limit = 20, cursor } = input;
     if (name === undefined) {
       const structured = await context.operations.list({ enclave, limit, cursor }, context);
       return { structured, text: listText(structured) };

@@ -132,6 +132,8 @@ export const nats = defineRegistrar({
   protocol: "nats",
   summary:
     "An account of its own on NATS: publish and subscribe below its subject prefix, streams, key-value and object buckets (100 MiB).",
+  usage:
+    'const nats = ctx.dependency("tentacular-nats"); (await nats.connect()).publish(nats.subject + "events", "text");',
   auth: { type: "creds", secretField: "creds" },
   fields: [
     { name: "host", secret: false, doc: "Host of nats-server." },

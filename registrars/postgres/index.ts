@@ -13,6 +13,7 @@ export const postgres = defineRegistrar({
   dependency: "tentacular-postgres",
   protocol: PROTOCOL,
   summary: "A schema of its own in PostgreSQL, with a login that sees nothing else.",
+  usage: 'const { sql } = ctx.dependency("tentacular-postgres"); await sql`select now()`;',
   auth: { type: "password", secretField: "password" },
   fields,
   settings,

@@ -12,6 +12,7 @@ export const rustfs = defineRegistrar({
   protocol: "s3",
   protocolAliases: ["http", "https"],
   summary: "Object storage (S3): a prefix of its own in a shared bucket, with its own keys.",
+  usage: 'const objects = ctx.dependency("tentacular-rustfs"); await objects.put("notes/a.txt", "text");',
   auth: { type: "aws-sigv4", secretField: "secret_key" },
   fields,
   settings,

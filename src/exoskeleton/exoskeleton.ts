@@ -64,6 +64,7 @@ export function createExoskeleton(options: ExoskeletonOptions): Exoskeleton {
       enabled,
       dependency: definition.dependency,
       summary: definition.summary,
+      ...(definition.usage !== undefined && { usage: definition.usage }),
       fields: definition.fields.map(({ name }) => name),
     };
     if (!enabled) return { ...base, available: false, reason: offHint(definition, options) };

@@ -121,6 +121,8 @@ export interface RegistrarDefinition<S extends SettingSpecs = SettingSpecs> {
   readonly protocolAliases?: readonly string[];
   /** One line that tells an agent what a tentacle gets. */
   readonly summary: string;
+  /** One statement of a node that uses it, for agents to begin with; `ctx` is in scope. */
+  readonly usage?: string;
   /** Written into the contract as `auth`: `type`, and which field of the credentials is the secret. Absent where there is no secret. */
   readonly auth?: { readonly type: string; readonly secretField: string };
   /** Every credential field but `protocol` and aliases; `host` and `port` are among them where a tentacle connects to the service. */

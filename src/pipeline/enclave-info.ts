@@ -1,8 +1,9 @@
 import { limits } from "../tentacle/limits.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
+import { exampleFor, guideFor } from "./example.ts";
 import type { EnclaveInfo, EnclaveInfoRequest, ListResult, OperationCall, Operations } from "./operations.ts";
 
-const SHOWN = 20;
+const SHOWN = 10;
 
 /** Those that an author can run into; the others are bounds against hostile input, and say so when they are met. */
 const { workflowBytes, fileBytes, codeBytes, files, secretsBytes } = limits;
@@ -33,22 +34,8 @@ export function createEnclaveInfo(
       tentacles: page.tentacles,
       ...(page.next !== undefined && { next: page.next }),
       limits: shownLimits,
-      guide: guide(exoServices),
+      guide: guideFor(exoServices),
+      example: exampleFor(exoServices),
     };
   };
-}
-
-function guide(services: EnclaveInfo["exo_services"]): readonly string[] {
-  const usable = Object.values(services)
-    .filter(({ available }) => available)
-    .map(({ dependency }) => dependency);
-  return [
-    usable.length > 0
-      ? `Declare what you need under contract.dependencies, name only: ${usable.map((name) => `"${name}:"`).join(", ")}. Host, port and credentials are filled in by deploying.`
-      : "No backing service is available here: write a tentacle without tentacular-* dependencies.",
-    'In a node: ctx.dependency("tentacular-postgres").sql`select 1`, or await ctx.dependency("tentacular-nats").connect().',
-    "Any other host a node talks to must stand there too, with protocol, host and port; nothing else can be reached.",
-    "A node is a TypeScript file with `export default async function (ctx, input)`; edges join nodes; no import is needed.",
-    "Call deploy with dry_run: true first; then deploy, run, status, logs. Never put a secret into files or workflow.",
-  ];
 }

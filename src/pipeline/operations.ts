@@ -56,6 +56,8 @@ export interface ServiceFlag {
   readonly dependency: string;
   /** One line: what a tentacle gets. */
   readonly summary: string;
+  /** A statement of a node that uses it. */
+  readonly usage?: string;
   /** Field names that `ctx.dependency(...)` gives. */
   readonly fields: readonly string[];
 }
@@ -86,8 +88,13 @@ export interface EnclaveInfo {
   /** More tentacles than shown: pass to `list`. */
   readonly next?: string;
   readonly limits: Readonly<Record<string, number>>;
-  /** At most five lines on how to declare dependencies here. */
+  /** At most five lines on how a tentacle is written here. */
   readonly guide: readonly string[];
+  /** A tentacle that deploys here as it is: what `deploy` takes. */
+  readonly example: {
+    readonly workflow: string;
+    readonly files: Readonly<Record<string, string>>;
+  };
 }
 
 export interface DeployRequest {

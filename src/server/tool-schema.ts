@@ -76,8 +76,9 @@ function inputSchema(schema: z.ZodObject): Record<string, unknown> {
 }
 
 /**
- * Asks for no field at its top, and so admits an error report too: clients of the 2025 protocol check the structured content
- * of an error against this schema, and would otherwise show their own schema error in place of ours.
+ * Only the fields at the top with their kinds: what is inside, an answer shows by itself, while its schema would cost every agent
+ * tokens in every conversation. It asks for no field, and so admits an error report too: clients of the 2025 protocol check
+ * the structured content of an error against this schema, and would otherwise show their own schema error in place of ours.
  */
 function outputSchema(schema: z.ZodObject): Record<string, unknown> {
   const {
@@ -91,6 +92,17 @@ function outputSchema(schema: z.ZodObject): Record<string, unknown> {
       if (context.jsonSchema.additionalProperties === false) delete context.jsonSchema.additionalProperties;
     },
   });
+  return {
+    ...rest,
+    properties: Object.fromEntries(
+      Object.entries(rest.properties ?? {}).map(([name, field]) => [name, shallow(field)]),
+    ),
+  };
+}
+
+function shallow(field: z.core.JSONSchema._JSONSchema): unknown {
+  if (typeof field === "boolean") return field;
+  const { properties: _p, required: _r, items: _i, additionalProperties: _a, ...rest } = field;
   return rest;
 }
 

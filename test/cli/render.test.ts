@@ -255,6 +255,7 @@ it("prints services with their flags and reasons", () => {
     },
     tentacles: [],
     limits: { yamlKeys: 2000, workflowBytes: 262_144 },
+    example: { workflow: "name: first\n", files: { "nodes/main.ts": "export default () => 1;\n" } },
     guide: ["Declare a dependency by its name alone."],
   };
   expect(renderEnclaveInfo(enclaveInfoSchema.parse(info), off)).toBe(

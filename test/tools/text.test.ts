@@ -49,6 +49,7 @@ const info: EnclaveInfo = {
   tentacles,
   next: "cursor",
   limits: { files: 100, bytes: 900_000 },
+  example: { workflow: "name: first\n", files: { "nodes/main.ts": "export default () => 1;\n" } },
   guide: Array.from({ length: 5 }, () => "Declare a dependency by its name under contract.dependencies."),
 };
 
@@ -113,7 +114,10 @@ describe.each([
   ["deploy", () => deployText(deployed)],
   ["deploy with dry_run", () => deployText({ ...deployed, dry_run: true })],
   ["status", () => statusText(state)],
-  ["status of 500 tentacles", () => listText({ enclave: "team-a", tentacles, next: "cursor" })],
+  [
+    "a page of tentacles",
+    () => listText({ enclave: "team-a", tentacles: tentacles.slice(0, 20), next: "cursor" }),
+  ],
   ["run", () => runText(ran)],
   ["a failed run", () => runText(failedRun)],
   ["logs", () => logsText({ ...where, lines: Array.from({ length: 100 }, () => hostile) }, { asked: false })],

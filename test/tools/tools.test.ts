@@ -103,6 +103,10 @@ type Plain<T> = T extends readonly (infer U)[]
   : T extends object
     ? { -readonly [K in keyof T]: Plain<T[K]> }
     : T;
+/** What an answer has only with `detail`. */
+type WithOptional<T, K extends keyof T> = {
+  [P in keyof (Omit<T, K> & Partial<T>)]: (Omit<T, K> & Partial<T>)[P];
+};
 /** All fields of all members of a union, those that not every member has being optional. */
 type Merged<A, B> = {
   [K in keyof A | keyof B]: (K extends keyof A ? A[K] : undefined) | (K extends keyof B ? B[K] : undefined);
@@ -110,7 +114,9 @@ type Merged<A, B> = {
 
 it("has output schemas that are the operations' results, field by field", () => {
   expectTypeOf<Plain<z.output<typeof enclaveInfo.output>>>().toEqualTypeOf<Plain<EnclaveInfo>>();
-  expectTypeOf<Plain<z.output<typeof deploy.output>>>().toEqualTypeOf<Plain<DeployResult>>();
+  expectTypeOf<Plain<z.output<typeof deploy.output>>>().toEqualTypeOf<
+    Plain<WithOptional<DeployResult, "workflow" | "objects">>
+  >();
   expectTypeOf<Plain<z.output<typeof undeploy.output>>>().toEqualTypeOf<Plain<UndeployResult>>();
   expectTypeOf<Plain<z.output<typeof logs.output>>>().toEqualTypeOf<Plain<LogsResult>>();
   expectTypeOf<Plain<z.output<typeof secrets.output>>>().toEqualTypeOf<Plain<SecretsResult>>();

@@ -28,13 +28,13 @@ export function statusText(result: StatusResult): string {
   ].join("\n");
 }
 
-/** A page of tentacles; at most about 1,000 tokens, whatever the page's size. */
+/** A page of tentacles. */
 export function listText({ enclave, tentacles, next }: ListResult): string {
   if (tentacles.length === 0)
     return `No ${next === undefined ? "" : "more "}tentacles in enclave ${enclave}. Next: enclave_info, then deploy.`;
   return [
     `${tentacles.length} tentacles in enclave ${enclave}${next === undefined ? "" : " on this page"}:`,
-    ...bullets(tentacles.map(summaryLine), 50),
+    ...bullets(tentacles.map(summaryLine), tentacles.length),
     next === undefined
       ? "Next: status with a name tells more of one."
       : `Next: the following page is status with cursor: ${JSON.stringify(cut(next, 200))}`,

@@ -23,6 +23,7 @@ export async function run(options: DeployOptions, io: CommandIo): Promise<ExitCo
       ...enclaveArgument(io),
       workflow,
       files,
+      detail: true,
       ...(Object.keys(secrets).length > 0 && { secrets }),
       ...(options.dryRun === true && { dry_run: true }),
       ...(options.replaceSecrets === true && { replace_secrets: true }),

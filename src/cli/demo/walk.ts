@@ -50,7 +50,7 @@ export async function walk(io: CommandIo, up: RunningUp): Promise<readonly strin
       await callWithSteps(
         io,
         "deploy",
-        { enclave: ENCLAVE, workflow: folder.workflow, files: folder.files },
+        { enclave: ENCLAVE, workflow: folder.workflow, files: folder.files, detail: true },
         deploySchema,
         () => title,
       )
@@ -70,7 +70,7 @@ export async function walk(io: CommandIo, up: RunningUp): Promise<readonly strin
   heading("2. What a deploy would do (deploy, dry_run)");
   const plan = await call(
     "deploy",
-    { workflow: folder.workflow, files: folder.files, dry_run: true },
+    { workflow: folder.workflow, files: folder.files, detail: true, dry_run: true },
     deploySchema,
   );
   for (const { action, object } of plan.plan) output.note(`  ${action.padEnd(9)} ${object}`);
