@@ -25,6 +25,15 @@ export const enclave = defineTool({
     next: z.string(),
   }),
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false },
+  confirm: ({ action, enclave: name, force }) =>
+    action === "provision" || force === undefined
+      ? undefined
+      : {
+          argument: "force",
+          given: force,
+          name,
+          effect: `delete enclave ${name}, all its tentacles and their data`,
+        },
   async handle({ action, enclave: name, quota, force, dry_run: dryRun }, context) {
     const structured =
       action === "provision"

@@ -8,11 +8,11 @@ export const undeploy = defineTool({
   name: "undeploy",
   title: "Undeploy a tentacle",
   description:
-    "Stops a tentacle and ends its credentials; its data (schema, streams, objects) is kept, and deploying it again finds it. force: true also deletes all of that data for good: only when the person asked for it. Before: status shows what there is. Safe to repeat.",
+    "Stops a tentacle and ends its credentials; its data (schema, streams, objects) is kept, and deploying it again finds it. force (its name again) also deletes all of that data for good: only when the person asked for it. Before: status shows what there is. Safe to repeat.",
   input: z.strictObject({
     enclave,
     name: tentacleName,
-    force: z.boolean().optional().describe("Also delete its data for good."),
+    force: z.string().max(63).optional().describe("Its name again: also delete its data for good."),
   }),
   output: z.object({
     enclave: z.string(),
@@ -25,8 +25,13 @@ export const undeploy = defineTool({
     next: z.string(),
   }),
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false },
-  async handle(input, context) {
-    const structured = await context.operations.undeploy(input, context);
+  confirm: ({ name, force }) =>
+    force === undefined
+      ? undefined
+      : { argument: "force", given: force, name, effect: `delete ${name} and all its data` },
+  async handle({ enclave, name, force }, context) {
+    const request = { enclave, name, force: force !== undefined };
+    const structured = await context.operations.undeploy(request, context);
     return { structured, text: undeployText(structured) };
   },
 });

@@ -161,6 +161,6 @@ function nextStep(state: TentacleState, dependencies: readonly DependencyStatus[
     case "failed":
       return "Call logs to see why, mend the node, deploy again.";
     case "retained":
-      return "Its data is kept: deploy again to use it, or undeploy with force: true to delete it.";
+      return "Its data is kept: deploy again to use it, or undeploy with its name as force to delete it.";
   }
 }

@@ -220,8 +220,8 @@ function nextStep(
   retained: readonly string[],
 ): string {
   if (failed.length > 0)
-    return `${failed.length} part(s) could not be removed. Call undeploy with ${force ? "force: true" : "the same arguments"} again when the cause is gone.`;
+    return `${failed.length} part(s) could not be removed. Call undeploy with the same arguments again when the cause is gone.`;
   if (force) return `Nothing of ${enclave}/${name} is left.`;
   if (retained.length === 0) return "Nothing was stored for it in any service.";
-  return "The data is kept: deploy again to use it, or call undeploy with force: true to delete it.";
+  return `The data is kept: deploy again to use it, or, only if the person asks for it, call undeploy with force: "${name}" to delete it.`;
 }

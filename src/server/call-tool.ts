@@ -1,10 +1,15 @@
 import { inspect } from "node:util";
-import type { CallToolResult } from "@modelcontextprotocol/server";
+import {
+  type CallToolResult,
+  type InputRequiredResult,
+  isInputRequiredResult,
+} from "@modelcontextprotocol/server";
 import { Internal, type TentacularError, toTentacularError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Operations } from "../pipeline/operations.ts";
 import type { Redactor } from "../redact.ts";
 import { parseArguments } from "./arguments.ts";
+import { confirmed, type PersonAnswers } from "./confirm.ts";
 import { boundedReport, errorText } from "./error-text.ts";
 import type { Arguments, HostSource, Progress, RemoteHost, ToolHost } from "./host.ts";
 import { stepProgress } from "./progress.ts";
@@ -21,7 +26,12 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** Only when the caller asked for progress. */
   readonly notify?: (progress: Progress) => void;
+  /** Only where the client can ask its person. */
+  readonly answers?: PersonAnswers;
 }
+
+/** What a call gives: its result, or a question to the person that the client answers by calling again. */
+export type CallOutcome = CallToolResult | InputRequiredResult;
 
 export interface ToolCallerOptions {
   readonly host: HostSource;
@@ -32,7 +42,7 @@ export interface ToolCallerOptions {
 
 export interface ToolCaller {
   /** Never throws: an error is a result too. */
-  call(offered: OfferedTool, args: Arguments, context: CallContext): Promise<CallToolResult>;
+  call(offered: OfferedTool, args: Arguments, context: CallContext): Promise<CallOutcome>;
   /** Resolves when no call is running. */
   idle(): Promise<void>;
   /** Resolves when the calls that are running now have ended. */
@@ -45,7 +55,7 @@ export interface ToolCaller {
  */
 export function createToolCaller(options: ToolCallerOptions): ToolCaller {
   const { log } = options;
-  const running = new Set<Promise<CallToolResult>>();
+  const running = new Set<Promise<CallOutcome>>();
   let host: Promise<ToolHost | RemoteHost> | undefined;
 
   /** Made once; made again after it could not be, or after a remote one could not be reached. */
@@ -64,9 +74,12 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
     args: Arguments,
     context: CallContext,
     redactor: Redactor,
-  ): Promise<CallToolResult> {
+  ): Promise<CallOutcome> {
     const { tool } = offered;
     const input = parseArguments(tool.name, offered.input, args);
+    const confirmation = tool.confirm?.(input);
+    const question = confirmation && confirmed(tool.name, confirmation, context.answers);
+    if (question !== undefined) return question;
     for (const name of tool.secretInput ?? []) redactor.add(args[name]);
     const found = await getHost();
     if ("callTool" in found) return await handOn(found, tool.name, args, context);
@@ -92,7 +105,7 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
     }
   }
 
-  async function run(offered: OfferedTool, args: Arguments, context: CallContext): Promise<CallToolResult> {
+  async function run(offered: OfferedTool, args: Arguments, context: CallContext): Promise<CallOutcome> {
     const { name } = offered.tool;
     const redactor = options.redactor.extend();
     const started = performance.now();
@@ -104,7 +117,8 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
     });
     try {
       const result = await work(offered, args, context, redactor);
-      log.info(line(result.isError === true ? "error" : "ok"), "tool call");
+      const outcome = isInputRequiredResult(result) ? "asked" : result.isError === true ? "error" : "ok";
+      log.info(line(outcome), "tool call");
       return result;
     } catch (thrown) {
       const gone = context.signal.aborted;

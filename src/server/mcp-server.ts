@@ -1,9 +1,10 @@
 import {
-  type CallToolResult,
+  CLIENT_CAPABILITIES_META_KEY,
   McpServer,
   type McpServerFactory,
   type ServerContext,
 } from "@modelcontextprotocol/server";
+import * as z from "zod";
 import { type Logger, silentLogger } from "../log.ts";
 import { createRedactor, type Redactor } from "../redact.ts";
 import { type CallContext, createToolCaller } from "./call-tool.ts";
@@ -69,7 +70,7 @@ export function createMcpServerFactory(options: McpServiceOptions): McpService {
             inputSchema: one.advertised.input,
             outputSchema: one.advertised.output,
           },
-          (args, context): Promise<CallToolResult> => caller.call(one, args, toCallContext(context)),
+          (args, context) => caller.call(one, args, toCallContext(context, server)),
         );
       }
       return server;
@@ -77,11 +78,12 @@ export function createMcpServerFactory(options: McpServiceOptions): McpService {
   };
 }
 
-function toCallContext({ mcpReq }: ServerContext): CallContext {
+function toCallContext({ mcpReq }: ServerContext, server: McpServer): CallContext {
   const progressToken = mcpReq._meta?.progressToken;
   return {
     id: mcpReq.id,
     signal: mcpReq.signal,
+    ...(canAsk(mcpReq.envelope, server) && { answers: mcpReq.inputResponses ?? {} }),
     ...(progressToken !== undefined && {
       // A caller that has gone needs no progress; its call ends by the signal.
       notify: (progress) =>
@@ -90,4 +92,18 @@ function toCallContext({ mcpReq }: ServerContext): CallContext {
           .catch(() => undefined),
     }),
   };
+}
+
+const asking = z.object({
+  elicitation: z.object({ form: z.unknown().optional(), url: z.unknown().optional() }).optional(),
+});
+
+/** Can the client ask its person? The present protocol says it with each request, that of 2025 once a connection. */
+function canAsk(envelope: object | undefined, { server }: McpServer): boolean {
+  const told = new Map<string, unknown>(Object.entries(envelope ?? {})).get(CLIENT_CAPABILITIES_META_KEY);
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- a connection of 2025 has no other place
+  const connection = server.getClientCapabilities();
+  const elicitation = asking.safeParse(told ?? connection).data?.elicitation;
+  // An empty capability means forms, as it did before there was another kind.
+  return elicitation !== undefined && (elicitation.form !== undefined || elicitation.url === undefined);
 }

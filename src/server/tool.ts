@@ -23,6 +23,8 @@ export interface Tool<Input extends z.ZodObject = z.ZodObject, Output extends z.
     readonly idempotentHint: boolean;
     readonly openWorldHint: boolean;
   };
+  /** What `input` would destroy for good, if anything: gone on with only when confirmed (`confirm.ts`). */
+  confirm?(input: z.output<Input>): Confirmation | undefined;
   handle(input: z.output<Input>, context: ToolContext): Promise<ToolAnswer<z.input<Output>>>;
 }
 
@@ -30,6 +32,16 @@ export interface ToolContext extends OperationCall {
   readonly operations: Operations;
   /** Reads a tentacle's folder; only where server and caller share a file system (stdio, loopback). */
   readonly readDirectory?: (path: string) => Promise<TentacleFolder>;
+}
+
+/** Something that cannot be undone, and how it is confirmed. */
+export interface Confirmation {
+  /** The argument that must repeat `name`. */
+  readonly argument: string;
+  readonly given: string;
+  readonly name: string;
+  /** Completes "undeploy would …". */
+  readonly effect: string;
 }
 
 /** What `deploy` takes from a folder. */

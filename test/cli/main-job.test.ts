@@ -105,7 +105,7 @@ describe.skipIf(!services.postgres.available)("the main job at a terminal", () =
 
     const undeployed = await run(["undeploy", "ledger"]);
     expect(undeployed.code).toBe(0);
-    expect(undeployed.stdout).toMatch(/kept +tentacular-postgres: tn_/);
+    expect(undeployed.stdout).toMatch(/kept +tentacular-postgres: schema tn_/);
 
     expect((await run(["deploy", dir])).code).toBe(0);
     const again = await run(["run", "ledger", "--input", '{"amount": 2}']);

@@ -229,7 +229,7 @@ describe.skipIf(!cluster.available)("event-ledger, as pods on the real services"
     const { dependencies } = await platform.operations.status({ enclave, name: NAME }, freshCall());
     const account = dependencies.find(({ service }) => service === "nats")?.names.account ?? "";
     expect(await leftInServices(account)).not.toEqual([]);
-    const undeployed = await timed("undeploy --force", () => ok("undeploy", { name: NAME, force: true }));
+    const undeployed = await timed("undeploy --force", () => ok("undeploy", { name: NAME, force: NAME }));
     expect(undeployed).toMatchObject({ retained: [], failed: [] });
     // One engine serves all tentacles of the enclave, so it goes with the enclave.
     const left = (await namespace.everything()).filter(

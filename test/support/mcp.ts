@@ -131,7 +131,7 @@ async function connectOld(target: Target): Promise<TestClient> {
 }
 
 /** The stdio entry over an in-memory pair: the same era negotiation as in a process of its own. */
-function inMemory(service: McpService): InMemoryTransport {
+export function inMemory(service: McpService): InMemoryTransport {
   const [client, server] = InMemoryTransport.createLinkedPair();
   serveStdio(service.create, { transport: server });
   return client;

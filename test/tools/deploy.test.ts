@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import * as z from "zod";
 import { greeter, useToolWorld } from "../support/tool-world.ts";
 
 const world = useToolWorld();
@@ -16,13 +17,16 @@ it("plans without writing anything", async () => {
 });
 
 it("deploys, reports its steps, and changes nothing the second time", async () => {
-  const steps: unknown[] = [];
+  const told: { step: string | undefined; total: number | undefined }[] = [];
   const first = await world.call("deploy", greeter("steady"), {
-    onprogress: ({ message }) => steps.push(message),
+    onprogress: ({ message, total }) => told.push({ step: message?.split(":")[0], total }),
   });
   expect(first.structured).toMatchObject({ changed: true, revision: 1, workload: { state: "ready" } });
   expect(first.text).toMatch(/^Deployed steady 1\.0\.0 to enclave .*, revision 1\./);
-  expect(steps.length).toBeGreaterThan(2);
+  const { steps } = z.object({ steps: z.array(z.object({ step: z.string() })) }).parse(first.structured);
+  const names = steps.map(({ step }) => step);
+  expect([...new Set(told.map(({ step }) => step))]).toEqual(names);
+  expect(new Set(told.map(({ total }) => total))).toEqual(new Set([names.length]));
   const second = await world.ok("deploy", greeter("steady"));
   expect(second.structured).toMatchObject({ changed: false, revision: 1 });
   expect(second.text).toContain("nothing had changed");

@@ -17,7 +17,7 @@ it("removes a tentacle, and says so when there is none", async () => {
 
 it("leaves nothing with force", async () => {
   await world.ok("deploy", greeter("vanishing"));
-  expect((await world.ok("undeploy", { name: "vanishing", force: true })).structured).toMatchObject({
+  expect((await world.ok("undeploy", { name: "vanishing", force: "vanishing" })).structured).toMatchObject({
     force: true,
     retained: [],
     failed: [],

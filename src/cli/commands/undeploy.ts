@@ -15,7 +15,7 @@ export async function run(
   const { structured, view } = await callWithSteps(
     io,
     "undeploy",
-    { ...enclaveArgument(io), name, ...(force && { force }) },
+    { ...enclaveArgument(io), name, ...(force && { force: name }) },
     undeploySchema,
     ({ url }) => `Undeploying ${name} at ${url}`,
   );

@@ -135,7 +135,7 @@ export async function walk(io: CommandIo, up: RunningUp): Promise<readonly strin
 
   heading("10. Undeploy --force: nothing is left (undeploy, force)");
   for (const name of [NAME, NEIGHBOUR]) {
-    output.note(renderUndeploy(await call("undeploy", { name, force: true }, undeploySchema), style));
+    output.note(renderUndeploy(await call("undeploy", { name, force: name }, undeploySchema), style));
     for (const service of up.platform.exoskeleton.services.filter(({ enabled }) => enabled)) {
       const registrar = await service.registrar();
       const { exists } = await registrar.inspect(createIdentity(ENCLAVE, name), undefined, { signal });

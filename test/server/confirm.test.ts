@@ -1,0 +1,132 @@
+import { Client } from "@modelcontextprotocol/client";
+import { Client as OldClient } from "@modelcontextprotocol/sdk/client/index.js";
+import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
+import { describe, expect, it } from "vitest";
+import { tools } from "../../tools/index.ts";
+import { noOperations } from "../support/fixture-tools.ts";
+import { connect, eras, inMemory, testService } from "../support/mcp.ts";
+
+type Answer =
+  { action: "accept"; content: Record<string, boolean> } | { action: "decline" } | { action: "cancel" };
+
+/** A service that notes what was destroyed, and which undeploys nothing for real. */
+function noting() {
+  const destroyed: string[] = [];
+  const service = testService({
+    tools,
+    host: async () => ({
+      operations: {
+        ...noOperations,
+        undeploy: async ({ name, force = false }) => {
+          destroyed.push(name);
+          const nothing = { steps: [], removed: [], retained: [], failed: [] };
+          return { enclave: "local", name, force, ...nothing, next: "Done." };
+        },
+        deprovisionEnclave: async ({ enclave }) => {
+          destroyed.push(enclave);
+          return { enclave, removed: [], failed: [], next: "Done." };
+        },
+      },
+    }),
+  });
+  return { destroyed, service };
+}
+
+/** Calls with a client that can ask its person, who answers so. */
+async function ask(era: (typeof eras)[number], answer: Answer, args: Record<string, unknown>) {
+  const { destroyed, service } = noting();
+  const questions: string[] = [];
+  const info = { name: "asking", version: "1" };
+  const capabilities = { elicitation: {} };
+  if (era === "2026") {
+    const client = new Client(info, {
+      capabilities,
+      versionNegotiation: { mode: { pin: "2026-07-28" } },
+    });
+    client.setRequestHandler("elicitation/create", ({ params }) => {
+      questions.push(params.message);
+      return answer;
+    });
+    await client.connect(inMemory(service));
+    const result = await client.callTool({ name: "undeploy", arguments: args });
+    await client.close();
+    return { result, destroyed, questions };
+  }
+  const client = new OldClient(info, { capabilities });
+  client.setRequestHandler(ElicitRequestSchema, ({ params }) => {
+    questions.push(params.message);
+    return answer;
+  });
+  await client.connect(inMemory(service));
+  const result = await client.callTool({ name: "undeploy", arguments: args });
+  await client.close();
+  return { result, destroyed, questions };
+}
+
+describe.each(eras)("a client of the %s protocol that can ask its person", (era) => {
+  const args = { name: "ledger", force: "ledger" };
+
+  it("asks once, and goes on when the person agrees", async () => {
+    const { result, destroyed, questions } = await ask(
+      era,
+      { action: "accept", content: { delete: true } },
+      args,
+    );
+    expect(questions).toEqual(["undeploy would delete ledger and all its data. This cannot be undone."]);
+    expect(result.isError).not.toBe(true);
+    expect(destroyed).toEqual(["ledger"]);
+  });
+
+  const refusals: readonly Answer[] = [
+    { action: "decline" },
+    { action: "cancel" },
+    { action: "accept", content: { delete: false } },
+    { action: "accept", content: { deleted: true } },
+  ];
+  it.each(refusals)("destroys nothing when the person answers %o", async (answer) => {
+    const { result, destroyed, questions } = await ask(era, answer, args);
+    expect(questions).toHaveLength(1);
+    expect(result).toMatchObject({ isError: true, structuredContent: { code: "conflict", path: "force" } });
+    expect(destroyed).toEqual([]);
+  });
+
+  it("does not ask when the argument does not repeat the name", async () => {
+    const { result, destroyed, questions } = await ask(
+      era,
+      { action: "accept", content: { delete: true } },
+      { name: "ledger", force: "true" },
+    );
+    expect(questions).toEqual([]);
+    expect(result).toMatchObject({ structuredContent: { code: "invalid_input", path: "force" } });
+    expect(destroyed).toEqual([]);
+  });
+
+  it("does not ask about what keeps the data", async () => {
+    const { destroyed, questions } = await ask(era, { action: "decline" }, { name: "ledger" });
+    expect(questions).toEqual([]);
+    expect(destroyed).toEqual(["ledger"]);
+  });
+});
+
+describe.each(eras)("a client of the %s protocol that cannot ask", (era) => {
+  it("goes on when the argument repeats the name, and is told so when it does not", async () => {
+    const { destroyed, service } = noting();
+    const client = await connect({ kind: "memory", service }, era);
+    for (const force of ["", "yes", "Ledger", "ledger "]) {
+      const refused = await client.call("undeploy", { name: "ledger", force });
+      expect(refused).toMatchObject({ isError: true, structured: { code: "invalid_input", path: "force" } });
+      expect(refused.text).toContain('pass force: "ledger"');
+    }
+    expect(await client.call("undeploy", { name: "ledger", force: true })).toMatchObject({ isError: true });
+    expect(
+      await client.call("enclave", { action: "deprovision", enclave: "team-a", force: "ledger" }),
+    ).toMatchObject({ structured: { code: "invalid_input", path: "force" } });
+    expect(destroyed).toEqual([]);
+    expect(await client.call("undeploy", { name: "ledger", force: "ledger" })).toMatchObject({
+      isError: false,
+    });
+    await client.call("enclave", { action: "deprovision", enclave: "team-a", force: "team-a" });
+    expect(destroyed).toEqual(["ledger", "team-a"]);
+    await client.close();
+  });
+});
