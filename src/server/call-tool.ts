@@ -43,6 +43,8 @@ export interface ToolCallerOptions {
 export interface ToolCaller {
   /** Never throws: an error is a result too. */
   call(offered: OfferedTool, args: Arguments, context: CallContext): Promise<CallOutcome>;
+  /** Has a call made what the tools work on, and is it still there? */
+  hasHost(): boolean;
   /** Resolves when no call is running. */
   idle(): Promise<void>;
   /** Resolves when the calls that are running now have ended. */
@@ -151,6 +153,7 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
         running.delete(call);
       }
     },
+    hasHost: () => host !== undefined,
     async idle() {
       while (running.size > 0) await Promise.all(running);
     },

@@ -34,6 +34,7 @@ export async function run(_options: object, { config }: CommandIo): Promise<Exit
     version: packageVersion(),
     tools,
     sharesFiles: true,
+    lazyHost: true,
     log,
     redactor,
     host: () =>
