@@ -17,6 +17,7 @@ import { createIdentity, type Identity } from "../src/tentacle/identity.ts";
 import { s3As, type Store } from "../test/support/object-store.ts";
 import { createRustfs } from "../test/support/rustfs-registrar.ts";
 import { whereToFind } from "../test/support/services.ts";
+import { median, printTable, say, timed } from "./measure.ts";
 import { createHand, type Hand } from "./storage-by-hand.ts";
 
 const ROUNDS = 15;
@@ -163,28 +164,18 @@ function tenantOf(identity: Identity) {
   return createTenant(identity, "test");
 }
 
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const started = performance.now();
-  await work();
-  return performance.now() - started;
-}
-
-function median(times: readonly number[]): number {
-  return times.toSorted((one, other) => one - other)[Math.floor(times.length / 2)] ?? Number.NaN;
-}
-
 function call(): Call {
   return { signal: AbortSignal.timeout(600_000) };
 }
 
-function say(text: string): void {
-  console.error(text);
-}
-
 function print(rows: readonly Row[]): void {
-  console.log("| operation | ours | by hand | ratio |\n| --- | ---: | ---: | ---: |");
-  for (const { what, ours, byHand } of rows)
-    console.log(
-      `| ${what} | ${ours.toFixed(1)} ms | ${byHand.toFixed(1)} ms | ${(ours / byHand).toFixed(2)} |`,
-    );
+  printTable(
+    ["operation", "ours", "by hand", "ratio"],
+    rows.map(({ what, ours, byHand }) => [
+      what,
+      `${ours.toFixed(1)} ms`,
+      `${byHand.toFixed(1)} ms`,
+      (ours / byHand).toFixed(2),
+    ]),
+  );
 }

@@ -44,11 +44,15 @@ export interface Cluster {
   /** Takes the one lock of a tentacle, over all processes; throws Conflict that names holder, operation and since when. */
   lock(identity: Identity, operation: string, signal: AbortSignal): Promise<Lock>;
 
-  /** Asks, without writing, whether `apply` would be accepted: quota, admission, ownership. */
+  /**
+   * Asks, without writing, whether `apply` would be accepted: quota, admission, ownership. What `owned` has just given spares
+   * looking for objects that are not there.
+   */
   dryRun(
     identity: Identity,
     objects: readonly ClusterObject[],
     signal: AbortSignal,
+    owned?: readonly ObjectKey[],
   ): Promise<readonly AppliedObject[]>;
 
   /**
@@ -94,8 +98,15 @@ export interface Cluster {
     call: { readonly signal: AbortSignal; readonly progress?: (message: string) => void },
   ): Promise<Workload>;
 
-  /** How the workload is now. */
+  /** How the workload is now, and why. */
   workload(identity: Identity, signal: AbortSignal): Promise<Workload>;
+
+  /** How the workloads of some tentacles of one enclave are now, in the order asked, at a price that hardly grows with their number. */
+  workloads(
+    enclave: string,
+    names: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly Pick<Workload, "state">[]>;
 
   /** Hands `input` to the engine's `POST /run`; throws Unavailable when no engine answers. */
   run(identity: Identity, input: unknown, signal: AbortSignal): Promise<RunAnswer>;

@@ -1,5 +1,4 @@
 import type { Workload } from "../cluster/cluster.ts";
-import type { ConfigMap } from "../cluster/objects.ts";
 import type { Service } from "../exoskeleton/exoskeleton.ts";
 import type { Credentials } from "../exoskeleton/registrar.ts";
 import { createIdentity, type Identity } from "../tentacle/identity.ts";
@@ -13,7 +12,6 @@ import type {
   StatusRequest,
   StatusResult,
   TentacleState,
-  TentacleSummary,
 } from "./operations.ts";
 import { parseRecord, readRecord, type ReleaseRecord } from "./record.ts";
 import { unknownTentacle } from "./undeploy.ts";
@@ -77,37 +75,30 @@ export function createList(
       { limit, ...(cursor !== undefined && { cursor }) },
       signal,
     );
-    const tentacles = await Promise.all(
-      page.records.map((record) => summarise(deps, enclave, record, signal)),
+    const records = page.records.flatMap((configMap) => {
+      const record = parseRecord(configMap);
+      return record === undefined ? [] : [{ name: configMap.metadata.name.replace(/-release$/, ""), record }];
+    });
+    const workloads = await deps.cluster.workloads(
+      enclave,
+      records.map(({ name }) => name),
+      signal,
     );
     return {
       enclave,
-      tentacles: tentacles.filter((tentacle) => tentacle !== undefined),
+      tentacles: records.map(({ name, record }, index) => ({
+        name,
+        version: record.version,
+        state: stateOf(record, workloads[index] ?? { state: "absent" }),
+        dependencies: Object.keys(record.dependencies),
+        deployedAt: record.deployedAt,
+      })),
       ...(page.next !== undefined && { next: page.next }),
     };
   };
 }
 
-async function summarise(
-  deps: PipelineDependencies,
-  enclave: string,
-  configMap: ConfigMap,
-  signal: AbortSignal,
-): Promise<TentacleSummary | undefined> {
-  const record = parseRecord(configMap);
-  if (record === undefined) return undefined;
-  const name = configMap.metadata.name.replace(/-release$/, "");
-  const workload = await deps.cluster.workload(createIdentity(enclave, name), signal);
-  return {
-    name,
-    version: record.version,
-    state: stateOf(record, workload),
-    dependencies: Object.keys(record.dependencies),
-    deployedAt: record.deployedAt,
-  };
-}
-
-function stateOf(record: ReleaseRecord, workload: Workload): TentacleState {
+function stateOf(record: ReleaseRecord, workload: Pick<Workload, "state">): TentacleState {
   if (record.operation !== undefined) return "interrupted";
   if (record.state === "undeployed") return "retained";
   return workload.state === "absent" ? "failed" : workload.state;

@@ -308,6 +308,10 @@ export function describeCluster(contract: ClusterContract): void {
           state: "ready",
           restarts: 0,
         });
+        const absent = fresh().name;
+        expect(
+          await cluster.workloads(identity.enclave, [absent, identity.name, absent], signal),
+        ).toMatchObject([{ state: "absent" }, { state: "ready" }, { state: "absent" }]);
         for (const replica of [cluster, under.second])
           expect(await replica.run(identity, { a: [1, "ä"] }, deadline())).toMatchObject({
             ok: true,

@@ -104,6 +104,37 @@ describe.skipIf(!server.available)(`objects on a real API server${skip}`, () => 
     });
   });
 
+  describe("seen before", () => {
+    it("and replaced since by somebody else's of that name are refused, and made anew when they are gone", async () => {
+      const identity = freshIdentity(enclave.name);
+      const mine = configMap(identity, "code", { a: "1" });
+      await cluster.apply(identity, [mine], signal);
+      await enclave.kubectl.send("DELETE", pathOf(mine));
+      await enclave.kubectl.send("POST", `/api/v1/namespaces/${enclave.name}/configmaps`, mine);
+      const foreign = await enclave.kubectl.read(pathOf(mine));
+      const changed = configMap(identity, "code", { a: "2" });
+      await expect(cluster.apply(identity, [changed], signal)).rejects.toThrow(Conflict);
+      expect(await enclave.kubectl.read(pathOf(mine))).toBe(foreign);
+
+      await enclave.kubectl.send("DELETE", pathOf(mine));
+      expect(await cluster.apply(identity, [changed], signal)).toMatchObject([{ outcome: "created" }]);
+      await enclave.kubectl.send("DELETE", pathOf(mine));
+      expect(await cluster.apply(identity, [changed], signal)).toMatchObject([{ outcome: "created" }]);
+      expect(await cluster.apply(identity, [changed], signal)).toMatchObject([{ outcome: "unchanged" }]);
+    });
+
+    it("as absent, and made since by another server, are found", async () => {
+      const identity = freshIdentity(enclave.name);
+      const mine = configMap(identity, "code", { a: "1" });
+      expect(await cluster.dryRun(identity, [mine], signal, [])).toMatchObject([{ outcome: "created" }]);
+      const other = await createTestCluster(enclave);
+      await other.apply(identity, [mine], signal);
+      await other.close();
+      expect(await cluster.dryRun(identity, [mine], signal, [])).toMatchObject([{ outcome: "unchanged" }]);
+      expect(await cluster.apply(identity, [mine], signal)).toMatchObject([{ outcome: "unchanged" }]);
+    });
+  });
+
   describe("of a tentacle", () => {
     it("changed by others are refused with who and what, and left as they are", async () => {
       const identity = freshIdentity(enclave.name);

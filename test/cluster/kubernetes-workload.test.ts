@@ -78,6 +78,22 @@ describe.skipIf(!server.available)(`a workload on a real API server${skip}`, () 
     expect(await cluster.workload(identity, signal)).toMatchObject({ state: "ready" });
   });
 
+  it("is told for a whole page of tentacles, each by its own pods", async () => {
+    const many = await Promise.all(Array.from({ length: 52 }, () => deployed()));
+    const [ready, failed] = many;
+    if (ready === undefined || failed === undefined) throw new Error("none deployed");
+    await ready.play.podStatus(await ready.play.pod("1"), READY_POD);
+    await ready.play.deploymentStatus(ROLLED_OUT);
+    const stuck = containerStatus({ waiting: { reason: "ErrImagePull" } });
+    await failed.play.podStatus(await failed.play.pod("1"), stuck);
+    const names = many.map(({ identity }) => identity.name);
+    const [one, two, ...others] = await cluster.workloads(enclave.name, names, signal);
+    expect([one?.state, two?.state]).toEqual(["ready", "failed"]);
+    expect(others.map(({ state }) => state)).toEqual(others.map(() => "starting"));
+    expect(others).toHaveLength(50);
+    expect(await cluster.workloads(enclave.name, [], signal)).toEqual([]);
+  });
+
   it.each([
     ["ErrImagePull", /image cannot be pulled \(example\.com\/deno:1\): ErrImagePull: it is not there$/],
     ["ImagePullBackOff", /image cannot be pulled/],

@@ -66,9 +66,19 @@ export async function createKubernetesStarter(): Promise<{ url: string; stop: ()
       server.closeAllConnections();
       server.close();
       await started;
-      for (const stop of stops.reverse()) await stop();
+      await endAll(stops);
     },
   };
+}
+
+/** Starts one outside of a test run; `stop` ends it and removes its files. */
+export async function startKubernetes(): Promise<{ server: KubernetesServer; stop: () => Promise<void> }> {
+  const stops: (() => Promise<void>)[] = [];
+  return { server: await start(stops), stop: () => endAll(stops) };
+}
+
+async function endAll(stops: readonly (() => Promise<void>)[]): Promise<void> {
+  for (const stop of stops.toReversed()) await stop();
 }
 
 async function start(
@@ -93,7 +103,7 @@ async function start(
       ...["--cert-dir", folder, "--token-auth-file", files.tokens, "--anonymous-auth=false"],
       ...["--service-account-issuer", "https://kubernetes.default.svc"],
       ...["--service-account-key-file", files.publicKey, "--service-account-signing-key-file", files.key],
-      ...["--authorization-mode", "RBAC", "--service-cluster-ip-range", "10.213.0.0/24"],
+      ...["--authorization-mode", "RBAC", "--service-cluster-ip-range", "10.213.0.0/16"],
       ...["--endpoint-reconciler-type", "none", "--profiling=false", "--shutdown-delay-duration", "0s"],
     ],
     env: { HOME: folder },

@@ -7,6 +7,7 @@ import { type ClusterObject, labels, MANAGER } from "../objects.ts";
 import { requireOwned } from "../ownership.ts";
 import type { Api, ApiAnswer } from "./api.ts";
 import { answerError, fieldConflict, fieldConflicts } from "./errors.ts";
+import type { LastSeen, Seen } from "./last-seen.ts";
 import { getObject, type LiveObject, parseLive, proofOf } from "./objects.ts";
 import { apiVersionOf, object as objectPlace } from "./paths.ts";
 import { requirePodsAllowed } from "./pod-security.ts";
@@ -25,8 +26,12 @@ const DELETION_POLL_MS = 250;
 
 interface ApplyOptions {
   readonly dryRun: boolean;
+  readonly seen: LastSeen;
   readonly signal: AbortSignal;
 }
+
+/** What is to be replaced: of an object that was seen before, its identity is enough. */
+type Base = Pick<LiveObject, "metadata"> & { readonly json?: unknown };
 
 /** Makes one object be as given, or asks whether that would be accepted. Nothing that is not this tentacle's is touched. */
 export async function applyObject(
@@ -35,6 +40,7 @@ export async function applyObject(
   object: ClusterObject,
   options: ApplyOptions,
 ): Promise<AppliedObject> {
+  const { dryRun, seen } = options;
   const { kind, metadata } = object;
   const { name, namespace } = metadata;
   requireOwned(undefined, object, identity);
@@ -43,22 +49,67 @@ export async function applyObject(
       hint: "This is a defect of Tentacular: report it.",
     });
   const place = objectPlace(kind, namespace, name);
+  if (await isSettled(api, object, options)) return { kind, name, outcome: "unchanged" };
   // What a try whose answer was lost may have done already: an undo must know of it.
   let mayHave: AppliedObject["outcome"] | undefined;
   for (let count = 1; ; count++) {
-    const live = await readToReplace(api, object, options);
-    requireOwned(live?.json, object, identity, proofOf(live?.json));
-    const answer = await patch(api, object, live, options);
+    const known = count === 1 ? baseOf(name, seen.get(place.path), dryRun) : undefined;
+    const base = known === undefined ? await readOwn(api, identity, object, options) : known.base;
+    const answer = await patch(api, object, base, options);
     if (answer.code < 300) {
-      if (options.dryRun) await requirePodsAllowed(api, place, answer.warnings, options.signal);
-      return { kind, name, outcome: mayHave ?? outcomeOf(answer, live, options) };
+      const outcome = mayHave ?? outcomeOf(answer, base, options);
+      if (dryRun) await requirePodsAllowed(api, place, answer.warnings, options.signal);
+      if (dryRun) seen.note(place.path, base, outcome === "unchanged");
+      else seen.note(place.path, parseLive(answer.json), true);
+      return { kind, name, outcome };
     }
+    seen.forget(place.path);
     const conflicts = fieldConflicts(answer.status);
-    if (conflicts.length > 0) throw fieldConflict(place, conflicts, answer.status);
-    if (answer.uncertain) mayHave ??= live === undefined ? "created" : "updated";
+    // Of an object that was not looked at now, somebody may have made another one.
+    if (conflicts.length > 0 && known === undefined) throw fieldConflict(place, conflicts, answer.status);
+    if (answer.uncertain) mayHave ??= base === undefined ? "created" : "updated";
     if (count >= TRIES) throw answerError({ verb: "patch", place }, answer.code, answer.status);
     await sleep(10 * count, undefined, { signal: options.signal });
   }
+}
+
+/** What is there to be replaced, when it is this tentacle's. */
+async function readOwn(
+  api: Api,
+  identity: Identity,
+  object: ClusterObject,
+  options: ApplyOptions,
+): Promise<LiveObject | undefined> {
+  const live = await readToReplace(api, object, options);
+  requireOwned(live?.json, object, identity, proofOf(live?.json));
+  return live;
+}
+
+/** Is it an object that never changes, and the very one that was seen to be as wanted? The engine is large, and in every deploy. */
+async function isSettled(
+  api: Api,
+  { kind, metadata: { namespace, name }, ...rest }: ClusterObject,
+  { seen, signal }: ApplyOptions,
+): Promise<boolean> {
+  const last = seen.get(objectPlace(kind, namespace, name).path);
+  if (!("immutable" in rest) || rest.immutable !== true || last?.there !== true || !last.settled)
+    return false;
+  const live = await getObject(api, { kind, namespace, name }, { metadataOnly: true, signal });
+  return live?.metadata.uid === last.uid && live.metadata.resourceVersion === last.resourceVersion;
+}
+
+/** What to write over without asking first; undefined when that is not known. */
+function baseOf(
+  name: string,
+  last: Seen | undefined,
+  dryRun: boolean,
+): { readonly base: Base | undefined } | undefined {
+  if (last === undefined) return undefined;
+  if (!last.there) return { base: undefined };
+  // A dry run compares contents.
+  if (dryRun) return undefined;
+  const { uid, resourceVersion } = last;
+  return { base: { metadata: { name, uid, resourceVersion } } };
 }
 
 /** The object as it is; one that is on its way out is waited for, as what is written to it would go with it. */
@@ -84,10 +135,10 @@ async function readToReplace(
 async function patch(
   api: Api,
   object: ClusterObject,
-  live: LiveObject | undefined,
+  base: Base | undefined,
   { dryRun, signal }: ApplyOptions,
 ): Promise<ApiAnswer> {
-  const { uid, resourceVersion } = live?.metadata ?? { resourceVersion: ABSENT_VERSION };
+  const { uid, resourceVersion } = base?.metadata ?? { resourceVersion: ABSENT_VERSION };
   const send = (force: boolean): Promise<ApiAnswer> =>
     api.send({
       verb: "patch",
@@ -115,14 +166,14 @@ function isOursAlone(object: ClusterObject, field: string): boolean {
 
 function outcomeOf(
   answer: ApiAnswer,
-  live: LiveObject | undefined,
+  base: Base | undefined,
   options: ApplyOptions,
 ): AppliedObject["outcome"] {
-  if (live === undefined) return "created";
-  return isSame(parseLive(answer.json), live, options) ? "unchanged" : "updated";
+  if (base === undefined) return "created";
+  return isSame(parseLive(answer.json), base, options) ? "unchanged" : "updated";
 }
 
-function isSame(now: LiveObject, before: LiveObject, { dryRun }: ApplyOptions): boolean {
+function isSame(now: LiveObject, before: Base, { dryRun }: ApplyOptions): boolean {
   // A patch that changes nothing keeps the version; a dry run has no version to go by.
   return dryRun
     ? isDeepStrictEqual(content(now.json), content(before.json))

@@ -13,14 +13,15 @@ import { applyObject } from "./apply.ts";
 import { connect, type ConnectionOptions } from "./connection.ts";
 import { listEnclaves, requireEnclave } from "./enclaves.ts";
 import { runEngine } from "./engine-proxy.ts";
+import { createLastSeen } from "./last-seen.ts";
 import { takeLock } from "./lock.ts";
 import { extract, ownFields } from "./managed-fields.ts";
 import { getObject, listAll, parseLive, proofOf, TENTACLE_KINDS } from "./objects.ts";
-import { versionPlace } from "./paths.ts";
+import { object as objectPlace, versionPlace } from "./paths.ts";
 import { deprovisionEnclave, provisionEnclave } from "./provision.ts";
 import { listRecords, readConfigMap, readSecret, withData } from "./records.ts";
 import { removeObject } from "./remove.ts";
-import { readLogs, readWorkload, waitForRollout } from "./workload.ts";
+import { readLogs, readWorkload, readWorkloads, waitForRollout } from "./workload.ts";
 
 export interface KubernetesClusterOptions extends ConnectionOptions {
   readonly log: Logger;
@@ -42,6 +43,7 @@ export async function createKubernetesCluster(options: KubernetesClusterOptions)
   const { log } = options;
   const connection = await connect(options);
   const api = createApi(connection, options);
+  const seen = createLastSeen();
   const reach = connection.inCluster ? "direct" : "proxy";
 
   return {
@@ -67,9 +69,16 @@ export async function createKubernetesCluster(options: KubernetesClusterOptions)
     deprovisionEnclave: (name, { force = false }, signal) => deprovisionEnclave(api, name, force, signal),
     lock: (identity, operation, signal) => takeLock({ api, log }, identity, operation, signal),
 
-    async dryRun(identity, objects, signal) {
+    async dryRun(identity, objects, signal, owned) {
+      for (const object of owned === undefined ? [] : objects) {
+        const { kind, metadata } = object;
+        const isThere = owned?.some((key) => key.kind === kind && key.name === metadata.name) === true;
+        // What several tentacles share is owned by none of them.
+        if (isThere || metadata.labels?.[labels.tentacle] === undefined) continue;
+        seen.note(objectPlace(kind, metadata.namespace, metadata.name).path, undefined);
+      }
       const asked = await Promise.allSettled(
-        objects.map((object) => applyObject(api, identity, object, { dryRun: true, signal })),
+        objects.map((object) => applyObject(api, identity, object, { dryRun: true, seen, signal })),
       );
       const refused = asked.find((answer) => answer.status === "rejected");
       if (refused !== undefined) throw refused.reason;
@@ -79,7 +88,7 @@ export async function createKubernetesCluster(options: KubernetesClusterOptions)
     async apply(identity, objects, signal) {
       const applied: AppliedObject[] = [];
       for (const object of objects)
-        applied.push(await applyObject(api, identity, object, { dryRun: false, signal }));
+        applied.push(await applyObject(api, identity, object, { dryRun: false, seen, signal }));
       return applied;
     },
 
@@ -121,6 +130,7 @@ export async function createKubernetesCluster(options: KubernetesClusterOptions)
 
     rollout: (identity, call) => waitForRollout(api, identity, call),
     workload: (identity, signal) => readWorkload(api, identity, signal),
+    workloads: (enclave, names, signal) => readWorkloads(api, enclave, names, signal),
     run: (identity, input, signal) => runEngine(api, reach, identity, input, signal),
     logs: (identity, { tail, signal }) => readLogs(api, identity, tail, signal),
 

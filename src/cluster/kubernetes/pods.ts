@@ -36,6 +36,7 @@ const podSchema = z.looseObject({
     name: z.string(),
     uid: z.string(),
     annotations: z.record(z.string(), z.string()).default({}),
+    labels: z.record(z.string(), z.string()).default({}),
     creationTimestamp: z.string(),
     deletionTimestamp: z.string().optional(),
   }),

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import type { Identity } from "../../tentacle/identity.ts";
+import { createIdentity, type Identity } from "../../tentacle/identity.ts";
 import type { Workload } from "../cluster.ts";
 import { labels, MANAGER } from "../objects.ts";
 import { isOwned } from "../ownership.ts";
@@ -8,7 +8,7 @@ import { createWaker } from "../waker.ts";
 import type { Api } from "./api.ts";
 import { oneLine } from "./errors.ts";
 import { evaluate, type Verdict } from "./evaluate.ts";
-import { getObject, listAll, proofOf } from "./objects.ts";
+import { getObject, listAll, parseLive, proofOf } from "./objects.ts";
 import { below, collection, object } from "./paths.ts";
 import { parseDeployment, parsePod, type Pod } from "./pods.ts";
 import { watchChanges } from "./watch.ts";
@@ -19,6 +19,8 @@ const LOOK_MS = 2_000;
 const BURST_MS = 50;
 const LAST_LOOK_MS = 10_000;
 const CRASH_LINES = 6;
+/** They all stand in the address of one request: 4 kB at the most. */
+const NAMES_A_QUESTION = 50;
 
 const ABSENT: Workload = { state: "absent", restarts: 0 };
 
@@ -26,6 +28,39 @@ const ABSENT: Workload = { state: "absent", restarts: 0 };
 export async function readWorkload(api: Api, identity: Identity, signal: AbortSignal): Promise<Workload> {
   const verdict = await look(api, identity, signal);
   return explain(api, identity, verdict, signal);
+}
+
+/** How those of some tentacles are, without the reasons: two questions for a page of them. */
+export async function readWorkloads(
+  api: Api,
+  enclave: string,
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<readonly Workload[]> {
+  const pages = Array.from({ length: Math.ceil(names.length / NAMES_A_QUESTION) }, (_, page) =>
+    names.slice(page * NAMES_A_QUESTION, (page + 1) * NAMES_A_QUESTION),
+  );
+  const found = await Promise.all(
+    pages.map(async (some) => {
+      const selector = `${labels.tentacle} in (${some.join(",")}),${labels.managedBy}=${MANAGER}`;
+      const [deployments, pods] = await Promise.all([
+        listAll(api, "Deployment", enclave, { labels: selector, signal }),
+        listAll(api, "Pod", enclave, { labels: selector, signal }),
+      ]);
+      return { deployments, pods };
+    }),
+  );
+  const deployments = new Map(
+    found.flatMap((page) => page.deployments).map((json) => [parseLive(json).metadata.name, json]),
+  );
+  const pods = Map.groupBy(found.flatMap((page) => page.pods).map(parsePod), tentacleOf);
+  return names.map(
+    (name) => judge(api, createIdentity(enclave, name), deployments.get(name), pods.get(name) ?? []).workload,
+  );
+}
+
+function tentacleOf({ metadata }: Pod): string | undefined {
+  return metadata.labels[labels.tentacle];
 }
 
 /** Waits until the workload is ready or has failed; when `signal` ends the wait, says how it is then. */
@@ -98,9 +133,14 @@ async function look(api: Api, identity: Identity, signal: AbortSignal): Promise<
     getObject(api, { kind: "Deployment", namespace: enclave, name }, { signal }),
     listPods(api, identity, signal),
   ]);
-  if (live?.metadata.deletionTimestamp !== undefined || !isOwned(live?.json, identity, proofOf(live?.json)))
+  return judge(api, identity, live?.json, pods);
+}
+
+function judge(api: Api, identity: Identity, deployment: unknown, pods: readonly Pod[]): Verdict {
+  if (deployment === undefined || !isOwned(deployment, identity, proofOf(deployment)))
     return { workload: ABSENT };
-  return evaluate(parseDeployment(live?.json), pods, api.now());
+  if (parseLive(deployment).metadata.deletionTimestamp !== undefined) return { workload: ABSENT };
+  return evaluate(parseDeployment(deployment), pods, api.now());
 }
 
 async function listPods(api: Api, identity: Identity, signal: AbortSignal): Promise<readonly Pod[]> {

@@ -5,7 +5,7 @@ import { makePrivateFolder } from "../../files.ts";
 import { leaseHolder, takeLease } from "../../lease.ts";
 import { tailLog } from "../../log-file.ts";
 import type { Logger } from "../../log.ts";
-import { type Identity, labelProblem } from "../../tentacle/identity.ts";
+import { createIdentity, type Identity, labelProblem } from "../../tentacle/identity.ts";
 import type { AppliedObject, Cluster, Enclave } from "../cluster.ts";
 import { postRun } from "../engine-client.ts";
 import { type ClusterObject, type ConfigMap, labels, type ObjectKey } from "../objects.ts";
@@ -200,6 +200,8 @@ export function createLocalCluster(options: LocalClusterOptions): Cluster {
 
     rollout: (identity, call) => workloads.rollout(identity, call),
     workload: (identity) => workloads.now(identity),
+    workloads: (enclave, names) =>
+      Promise.all(names.map((name) => workloads.now(createIdentity(enclave, name)))),
 
     async run(identity, input, signal) {
       const port = await workloads.readyPort(identity);

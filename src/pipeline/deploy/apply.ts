@@ -11,7 +11,7 @@ export interface AppliedSoFar {
   readonly before: ClusterObject[];
 }
 
-/** Applies some objects one after another and remembers what each was before. */
+/** Applies some objects side by side, the pod's after what it mounts, and remembers what each was before. */
 export async function applyObjects(
   deps: PipelineDependencies,
   identity: Identity,
@@ -20,8 +20,16 @@ export async function applyObjects(
   { signal }: StepCall,
 ): Promise<void> {
   applied.before.push(...(await deps.cluster.read(identity, objects.map(keyOf), signal)));
-  for (const object of objects)
-    applied.outcomes.push(...(await deps.cluster.apply(identity, [object], signal)));
+  for (const isPod of [false, true]) {
+    const some = objects.filter(({ kind }) => (kind === "Deployment") === isPod);
+    const attempts = await Promise.allSettled(
+      some.map(async (object) => {
+        applied.outcomes.push(...(await deps.cluster.apply(identity, [object], signal)));
+      }),
+    );
+    const failed = attempts.find((attempt) => attempt.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+  }
 }
 
 /** Removes what this attempt created and restores what it changed. */

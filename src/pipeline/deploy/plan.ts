@@ -60,7 +60,7 @@ export async function plan(deps: PipelineDependencies, state: Known, { signal }:
   );
 
   const { objects } = await render(deps, state, expectedCredentials({ services, previous }));
-  const outcomes = await deps.cluster.dryRun(identity, objects, signal);
+  const outcomes = await deps.cluster.dryRun(identity, objects, signal, owned);
   const wanted = new Set([...objects.map(objectName), `ConfigMap ${recordName(identity)}`]);
   const prune = owned.filter((key) => !wanted.has(objectName({ kind: key.kind, metadata: key })));
   const contract = new Set<string>(services.map(({ definition }) => definition.dependency));
