@@ -6,6 +6,14 @@
 /** Who must act: the author, the operator (not configured / not usable), somebody else's operation, or us. */
 export type ErrorCode = "invalid_input" | "not_enabled" | "unavailable" | "conflict" | "internal";
 
+/** One change to workflow.yaml, for programs: what `hint` says in words. `path` are keys and list indexes from the root. */
+export interface Fix {
+  readonly op: "remove" | "set";
+  readonly path: readonly (string | number)[];
+  /** With `set`. */
+  readonly value?: unknown;
+}
+
 /** One thing wrong in an author's input. Lines and columns count from 1. */
 export interface Issue {
   /** Dotted path into workflow.yaml, for instance `contract.dependencies.tentacular-postgres.host`. */
@@ -15,6 +23,8 @@ export interface Issue {
   readonly hint: string;
   readonly line?: number;
   readonly column?: number;
+  /** The changes, done in this order, that mend it; absent where only the author can know. */
+  readonly fix?: readonly Fix[];
 }
 
 /** What a tool result and the CLI show of an error; never a stack, never third-party text. */
@@ -25,6 +35,7 @@ export interface ErrorReport {
   readonly service?: string;
   readonly path?: string;
   readonly issues?: readonly Issue[];
+  readonly fix?: readonly Fix[];
 }
 
 interface ErrorOptions {
@@ -33,6 +44,7 @@ interface ErrorOptions {
   readonly service?: string;
   readonly path?: string;
   readonly issues?: readonly Issue[];
+  readonly fix?: readonly Fix[];
 }
 
 /** Base of all errors that may reach a caller. */
@@ -42,6 +54,7 @@ export class TentacularError extends Error {
   readonly service: string | undefined;
   readonly path: string | undefined;
   readonly issues: readonly Issue[];
+  readonly fix: readonly Fix[];
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions) {
     super(message, { cause: options.cause });
@@ -51,6 +64,7 @@ export class TentacularError extends Error {
     this.service = options.service;
     this.path = options.path;
     this.issues = options.issues ?? [];
+    this.fix = options.fix ?? [];
   }
 
   report(): ErrorReport {
@@ -61,6 +75,7 @@ export class TentacularError extends Error {
       ...(this.service !== undefined && { service: this.service }),
       ...(this.path !== undefined && { path: this.path }),
       ...(this.issues.length > 0 && { issues: this.issues }),
+      ...(this.fix.length > 0 && { fix: this.fix }),
     };
   }
 }

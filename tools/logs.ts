@@ -1,7 +1,11 @@
 import * as z from "zod";
+import { dataLine } from "../src/server/text.ts";
 import { defineTool } from "../src/server/tool.ts";
 import { enclave, list, tentacleName } from "./schemas/shared.ts";
 import { logsText } from "./text/logs.ts";
+
+/** Longer than any line of the engine's own. */
+const MAX_LINE = 8_000;
 
 /** The last lines a tentacle wrote. */
 export const logs = defineTool({
@@ -17,7 +21,8 @@ export const logs = defineTool({
   output: z.object({ enclave: z.string(), name: z.string(), lines: list(z.string()) }),
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   async handle(input, context) {
-    const structured = await context.operations.logs(input, context);
+    const result = await context.operations.logs(input, context);
+    const structured = { ...result, lines: result.lines.map((line) => dataLine(line, MAX_LINE)) };
     return { structured, text: logsText(structured, { asked: input.tail !== undefined }) };
   },
 });

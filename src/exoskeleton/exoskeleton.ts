@@ -145,6 +145,7 @@ function notEnabled(definition: RegistrarDefinition, options: ExoskeletonOptions
   return new NotEnabled(`exoskeleton: ${definition.service} not enabled`, {
     service: definition.service,
     path: `contract.dependencies.${definition.dependency}`,
+    fix: [{ op: "remove", path: ["contract", "dependencies", definition.dependency] }],
     hint: `Remove ${definition.dependency} from the contract, or ask the operator: ${offHint(definition, options)}`,
   });
 }

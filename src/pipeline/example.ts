@@ -33,10 +33,10 @@ contract:
 export function guideFor(services: Readonly<Record<string, ServiceFlag>>): readonly string[] {
   const usable = Object.values(services)
     .filter(({ available }) => available)
-    .map(({ dependency }) => `${dependency}:`);
+    .map(({ dependency }) => `"${dependency}:"`);
   return [
     usable.length > 0
-      ? `Declare what you need under contract.dependencies, the name with no value: ${usable.join(" ")} Host, names and credentials are filled in by deploying.`
+      ? `Declare what you need under contract.dependencies, the name with no value: ${usable.join(", ")}. Host, names and credentials are filled in by deploying.`
       : "No backing service is available here: write a tentacle without tentacular-* dependencies.",
     "A node: export default async function (ctx, input) { return result; }, JSON in and out, no import. ctx: dependency(name) with the fields above, has(name), log.info(message, fields), config, secrets, signal, run.id.",
     "input: the run's own for a node without upstream, the result of its one upstream node, or { a, b } by upstream names. Order nodes with edges: [{ from: a, to: b }], no circles. The last nodes' result is the run's.",

@@ -20,8 +20,13 @@ export function boundedReport(report: ErrorReport): ErrorReport {
     ...report,
     message: plain(report.message, 600),
     hint: plain(report.hint, 600),
-    ...(report.issues !== undefined && { issues: report.issues.slice(0, MAX_ISSUES) }),
+    ...(report.issues !== undefined && { issues: report.issues.slice(0, MAX_ISSUES).map(boundedIssue) }),
   };
+}
+
+function boundedIssue(issue: Issue): Issue {
+  const { path, message, hint } = issue;
+  return { ...issue, path: plain(path, 200), message: plain(message), hint: plain(hint) };
 }
 
 function issueText(issue: Issue): string {
@@ -29,5 +34,9 @@ function issueText(issue: Issue): string {
     issue.line === undefined
       ? ""
       : ` (line ${issue.line}${issue.column === undefined ? "" : `, column ${issue.column}`})`;
-  return `${plain(issue.path, 200)}${position}: ${plain(issue.message)}. ${plain(issue.hint)}`;
+  // Most messages begin with the path, as they also stand alone.
+  const message = issue.message.startsWith(issue.path)
+    ? issue.message.slice(issue.path.length).replace(/^:? /, "")
+    : issue.message;
+  return `${plain(issue.path, 200)}${position}: ${plain(message)}. ${plain(issue.hint)}`;
 }

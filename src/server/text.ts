@@ -3,17 +3,24 @@
  * control characters, and marked as data.
  */
 
-/** C0 but tab and newline, DEL, C1, the characters that reorder or hide text, and line separators. */
-const CONTROL =
+/**
+ * Control characters but tab and newline, whatever reorders or hides text (joiners, tags and variation selectors too, in which
+ * whole sentences can hide), and line separators.
+ */
+const CONTROL = /(?![\t\n])[\p{Cc}\p{Default_Ignorable_Code_Point}\u2028\u2029\ufff9-\ufffb]/gu;
+/** Terminal sequences in their 7-bit and 8-bit forms, so that `ESC [31m` does not leave `[31m` behind. */
+const ESCAPE =
   // eslint-disable-next-line no-control-regex -- control characters are what this removes
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
-/** Terminal escape sequences, so that `ESC [31m` does not leave `[31m` behind. */
-// eslint-disable-next-line no-control-regex -- see above
-const ESCAPE = /\u001b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g;
+  /(?:\u001b\[|\u009b)[0-9;?]*[ -/]*[@-~]|(?:\u001b[\]PX^_]|[\u009d\u0090\u0098\u009e\u009f])[^\u0007\u001b\u009c]*(?:\u0007|\u001b\\|\u009c)?|\u001b[@-Z\\-_]/g;
 
 /** One line of foreign text, at most `max` characters. */
 export function plain(text: string, max = 300): string {
   return cut(clean(text).replace(/\s+/g, " ").trim(), max);
+}
+
+/** One line of a log as it was written, but for what could steer a reader, at most `max` characters. */
+export function dataLine(text: string, max: number): string {
+  return cut(clean(text).replaceAll("\n", " "), max);
 }
 
 /** Foreign text of several lines: announced as data, each line behind a bar that it cannot write itself. */

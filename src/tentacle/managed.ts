@@ -40,6 +40,7 @@ export function readManaged(
         at,
         `${dotted(at)} is filled in by deploying and must not be written`,
         `Remove ${key.text}: the name ${name} alone is enough. (Is this the deployed form? Deploy the author's workflow.yaml.)`,
+        [{ op: "remove", path: at }],
       );
       good = false;
     } else
@@ -110,7 +111,8 @@ export function checkManaged(
   const issues: Issue[] = [];
   for (const dependency of Object.values(tentacle.contract.dependencies)) {
     if (dependency.kind !== "managed") continue;
-    const path = `contract.dependencies.${dependency.name}`;
+    const at = ["contract", "dependencies"];
+    const path = [...at, dependency.name].join(".");
     const service = known.find((candidate) => candidate.dependency === dependency.name);
     if (service === undefined) {
       const near = nearest(
@@ -121,6 +123,12 @@ export function checkManaged(
         path,
         message: `${path}: there is no managed dependency of that name`,
         hint: `${near === undefined ? "" : `Did you mean ${PREFIX}${near}? `}Managed dependencies are: ${names.join(", ")}. Any other dependency needs a name without ${PREFIX}.`,
+        ...(near !== undefined && {
+          fix: [
+            { op: "remove", path: [...at, dependency.name] },
+            { op: "set", path: [...at, `${PREFIX}${near}`], value: null },
+          ],
+        }),
       });
     } else if (
       dependency.protocol !== undefined &&
@@ -130,6 +138,7 @@ export function checkManaged(
         path: `${path}.protocol`,
         message: `${path}.protocol is not what this service speaks (${service.protocol})`,
         hint: "Remove it: deploying fills it in.",
+        fix: [{ op: "remove", path: [...at, dependency.name, "protocol"] }],
       });
   }
   return issues;

@@ -1,6 +1,6 @@
 import { distance } from "fastest-levenshtein";
 import { z } from "zod";
-import { InvalidInput, type Issue } from "../errors.ts";
+import { type Fix, InvalidInput, type Issue } from "../errors.ts";
 import { limits } from "./limits.ts";
 import { entryOf, positionAt, type YamlDocument, type YamlNode } from "./yaml.ts";
 
@@ -10,7 +10,7 @@ export type Path = readonly (string | number)[];
 /** Collects every problem of one document, each with its place in the text. */
 export interface Problems {
   /** A hint that is costly to find is a function: past the number of problems that are named, it is not asked. */
-  error(path: Path, message: string, hint: string | (() => string)): void;
+  error(path: Path, message: string, hint: string | (() => string), fix?: readonly Fix[]): void;
   warn(path: Path, message: string, hint: string): void;
   readonly warnings: readonly Issue[];
   /** Throws one InvalidInput that lists all errors, when there are any. */
@@ -43,9 +43,12 @@ export function createProblems(document: YamlDocument): Problems {
   });
   return {
     warnings,
-    error(path, message, hint) {
+    error(path, message, hint, fix) {
       if (errors.length < limits.issues)
-        errors.push(issue(path, message, typeof hint === "string" ? hint : hint()));
+        errors.push({
+          ...issue(path, message, typeof hint === "string" ? hint : hint()),
+          ...(fix !== undefined && { fix }),
+        });
       else unnamed += 1;
     },
     warn(path, message, hint) {

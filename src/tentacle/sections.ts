@@ -111,12 +111,20 @@ export function readEdges(
     return [{ from, to }];
   });
   const cycle = findCycle({ nodes: names, edges });
-  if (cycle !== undefined)
-    problems.error(
-      ["edges"],
-      `edges go in a circle: ${cycle.length > 20 ? [...cycle.slice(0, 20), "…"].join(" -> ") : cycle.join(" -> ")}`,
-      "Remove one of these edges: a node cannot wait for itself.",
+  if (cycle !== undefined) {
+    const circle = new Set(cycle.slice(1).map((to, index) => `${cycle[index] ?? ""} ${to}`));
+    // The one written last: mostly the step back that should not be there.
+    const at = itemsOf(section).findLastIndex((item) =>
+      circle.has(`${textOf(item, "from") ?? ""} ${textOf(item, "to") ?? ""}`),
     );
+    const last = ["edges", at];
+    problems.error(
+      last,
+      `edges go in a circle: ${cycle.length > 20 ? [...cycle.slice(0, 20), "…"].join(" -> ") : cycle.join(" -> ")}`,
+      `Remove one of these edges, for instance ${dotted(last)}: a node cannot wait for itself.`,
+      [{ op: "remove", path: last }],
+    );
+  }
   return edges;
 }
 

@@ -117,7 +117,9 @@ describe("a hostile node is refused", () => {
     ])
       expect((await attempt(code)).message).toMatch(/Requires net access/);
     expect(neighbour.requests).toEqual([]);
-    expect((await attempt(`await fetch("http://127.0.0.1:${port}")`)).hint).toContain(`127.0.0.1:${port}`);
+    expect((await attempt(`await fetch("http://127.0.0.1:${port}")`)).hint).toContain(
+      `{protocol: https, host: "127.0.0.1", port: ${port}}`,
+    );
   });
 
   it("that tells a secret to a host by the name of a module", async () => {

@@ -200,8 +200,10 @@ contract:
 
   test("a cycle is printed as a path", () => {
     const text = `${base}  b: { path: b.ts }\n  c: { path: c.ts }\nedges:\n  - { from: a, to: b }\n  - { from: b, to: c }\n  - { from: c, to: b }\n`;
-    expect(issueAt(text, "edges").message).toMatch(/circle: (b -> c -> b|c -> b -> c)$/);
-    expect(issueAt(`${base}edges: [{ from: a, to: a }]`, "edges").message).toMatch(/a -> a$/);
+    const circle = issueAt(text, "edges[2]");
+    expect(circle.message).toMatch(/circle: (b -> c -> b|c -> b -> c)$/);
+    expect(circle.fix).toEqual([{ op: "remove", path: ["edges", 2] }]);
+    expect(issueAt(`${base}edges: [{ from: a, to: a }]`, "edges[0]").message).toMatch(/a -> a$/);
   });
 
   test.each(["host", "port", "auth", "user", "database", "secret", "password", "bucket"])(

@@ -26,7 +26,8 @@ export function runText(result: RunResult): string {
   return [
     `${name} failed after ${took}${node === undefined ? "" : ` in node ${plain(node, 100)}`}.`,
     ...nodeLine,
-    dataBlock("Error", message, MAX_RESULT),
-    `Next: ${hint === undefined ? `call logs for ${name}, correct the node, deploy, run again.` : plain(hint, 400)}`,
+    // The hint too: it is the engine's, but the node's process wrote it.
+    dataBlock("Error", hint === undefined ? message : `${message}\nHint: ${hint}`, MAX_RESULT),
+    `Next: correct the node, or the contract as the error says; deploy and run again. logs with name ${JSON.stringify(name)} tells more.`,
   ].join("\n");
 }

@@ -3,7 +3,7 @@ import type { Dependency } from "../context.ts";
 import { createFields } from "./clients/fields.ts";
 import { fetchFrom } from "./clients/http.ts";
 import type { Clients } from "./clients/index.ts";
-import { NodeError } from "./failure.ts";
+import { declare, NodeError } from "./failure.ts";
 import type { Secrets } from "./secrets.ts";
 
 /** What `ctx.dependency(name)` gives: the contract's fields, the credentials, and clients made when first used. */
@@ -86,12 +86,12 @@ export function createDependency(
 
 /** A node asked for what the contract does not have: says the lines that would declare it. */
 export function undeclared(name: string, declared: readonly string[]): NodeError {
-  const lines = name.startsWith("tentacular-")
-    ? `contract:\n  dependencies:\n    ${name}:`
-    : `contract:\n  dependencies:\n    ${name}: {protocol: https, host: <host>, port: 443}`;
+  const entry = name.startsWith("tentacular-")
+    ? `${name}:`
+    : `${name}: {protocol: https, host: <host>, port: 443}`;
   const known = declared.length === 0 ? "none is declared" : `declared: ${declared.join(", ")}`;
   return new NodeError(`dependency ${JSON.stringify(name)} is not in the contract (${known})`, {
-    hint: `Add to workflow.yaml, then deploy again:\n${lines}`,
+    hint: declare(entry),
     final: true,
   });
 }

@@ -52,8 +52,21 @@ function textOf(error: unknown, depth = 0): string {
   }
 }
 
+/** The lines that declare a dependency, which a program can merge into workflow.yaml as they are. */
+export function declare(entry: string): string {
+  return `Add to workflow.yaml, then deploy again:\ncontract:\n  dependencies:\n    ${entry}`;
+}
+
 /** The usual mistakes, by what Deno and the client libraries say of them. */
 const HINTS: readonly (readonly [RegExp, (match: RegExpExecArray) => string])[] = [
+  [
+    /Requires net access to "([A-Za-z0-9.-]{1,253}):(\d{1,5})"/,
+    ([, host = "", port = ""]) => {
+      const name = `host-${host.toLowerCase().replaceAll(".", "-")}`.slice(0, 60);
+      const protocol = port === "80" ? "http" : "https";
+      return declare(`${name}: {protocol: ${protocol}, host: ${JSON.stringify(host)}, port: ${port}}`);
+    },
+  ],
   [
     /Requires net access to "([^"]+)"/,
     ([, target = ""]) =>
@@ -102,7 +115,7 @@ const HINTS: readonly (readonly [RegExp, (match: RegExpExecArray) => string])[] 
 function hintFor(message: string): string | undefined {
   for (const [pattern, hint] of HINTS) {
     const match = pattern.exec(message);
-    if (match !== null) return clean(hint(match));
+    if (match !== null) return hint(match).split("\n").map(clean).join("\n");
   }
   return undefined;
 }
