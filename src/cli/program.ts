@@ -276,8 +276,15 @@ export function createProgram(invoke: Invocation): Command {
     .command("config")
     .description("print the configuration of an MCP client")
     .addOption(new Option("--client <name>", "which client").choices(mcpClients).default("claude-desktop"))
-    .addHelpText("after", examples(["tntc mcp config --client vscode", ""]))
-    .action((options: { client: string }, command: Command) =>
+    .option("--url <url>", "for a server that runs elsewhere, its address")
+    .addHelpText(
+      "after",
+      examples(
+        ["tntc mcp config --client vscode", ""],
+        ["tntc mcp config --client cursor --url https://tentacular.example.com/mcp", ""],
+      ),
+    )
+    .action((options: { client: string; url?: string }, command: Command) =>
       run(command, async (io) => (await import("./commands/mcp.ts")).config(options, io)),
     );
   program.commandsGroup("Other:");

@@ -9,6 +9,11 @@ export interface ServerCommand {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** Where the server answers over HTTP. */
+export interface ServerUrl {
+  readonly url: string;
+}
+
 export interface ClientConfig {
   /** JSON, ready to be a file or to be merged into one. */
   readonly text: string;
@@ -37,13 +42,50 @@ const places: Readonly<Record<McpClient, { readonly path: string; readonly hint:
   },
 };
 
-/** The configuration that makes `client` start our server over stdio. */
-export function clientConfig(client: McpClient, server: ServerCommand): ClientConfig {
-  const { command, args, env } = server;
-  const entry = { command, args, ...(env !== undefined && Object.keys(env).length > 0 && { env }) };
-  const config =
-    client === "vscode"
-      ? { servers: { tentacular: { type: "stdio", ...entry } } }
-      : { mcpServers: { tentacular: client === "claude-code" ? { type: "stdio", ...entry } : entry } };
+/** The configuration that makes `client` start our server over stdio, or call it where it runs. */
+export function clientConfig(client: McpClient, server: ServerCommand | ServerUrl): ClientConfig {
+  const entry = "url" in server ? remoteEntry(client, server.url) : localEntry(client, server);
+  const config = client === "vscode" ? { servers: entry, ...inputs(server) } : { mcpServers: entry };
   return { text: `${JSON.stringify(config, null, 2)}\n`, ...places[client] };
+}
+
+/** The variable that a client takes the token from, so that its file does not hold it. */
+const TOKEN = "TENTACULAR_TOKEN";
+
+function localEntry(client: McpClient, { command, args, env }: ServerCommand) {
+  const entry = { command, args, ...(env !== undefined && Object.keys(env).length > 0 && { env }) };
+  return {
+    tentacular: client === "claude-code" || client === "vscode" ? { type: "stdio", ...entry } : entry,
+  };
+}
+
+function remoteEntry(client: McpClient, url: string) {
+  switch (client) {
+    case "claude-desktop":
+      // Its file knows commands only, and gives them no environment but what stands here.
+      return {
+        tentacular: {
+          command: "npx",
+          args: ["-y", "mcp-remote", url, "--header", "Authorization:${AUTHORIZATION}"],
+          env: { AUTHORIZATION: "Bearer <the token>" },
+        },
+      };
+    case "claude-code":
+      return { tentacular: { type: "http", url, ...authorization("${" + TOKEN + "}") } };
+    case "cursor":
+      return { tentacular: { url, ...authorization("${env:" + TOKEN + "}") } };
+    case "vscode":
+      return { tentacular: { type: "http", url, ...authorization("${input:tentacular-token}") } };
+  }
+}
+
+function authorization(token: string) {
+  return { headers: { Authorization: `Bearer ${token}` } };
+}
+
+/** VS Code asks for it once and keeps it among its secrets. */
+function inputs(server: ServerCommand | ServerUrl) {
+  if (!("url" in server)) return {};
+  const description = "Token of the Tentacular server";
+  return { inputs: [{ type: "promptString", id: "tentacular-token", description, password: true }] };
 }

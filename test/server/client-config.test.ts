@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { expect, it } from "vitest";
+import * as z from "zod";
 import { clientConfig, mcpClients } from "../../src/server/client-config.ts";
 
 const server = { command: "npx", args: ["-y", "tentacular", "mcp"] };
@@ -32,4 +33,71 @@ it("is documented for every client", async () => {
     const expected: unknown = JSON.parse(clientConfig(client, { command: "tntc", args: ["mcp"] }).text);
     expect(JSON.parse(shown[index]?.[2] ?? "")).toEqual(expected);
   }
+});
+
+/** What each client's own documentation says of an entry: kinds, keys, and how a variable is written. */
+const command = {
+  command: z.string(),
+  args: z.array(z.string()),
+  env: z.record(z.string(), z.string()).optional(),
+};
+const headers = (token: RegExp) => z.strictObject({ Authorization: z.string().regex(token) });
+const documented = {
+  "claude-desktop": z.strictObject({ mcpServers: z.record(z.string(), z.strictObject(command)) }),
+  "claude-code": z.strictObject({
+    mcpServers: z.record(
+      z.string(),
+      z.discriminatedUnion("type", [
+        z.strictObject({ type: z.literal("stdio"), ...command }),
+        z.strictObject({ type: z.literal("http"), url: z.url(), headers: headers(/^Bearer \$\{[A-Z_]+\}$/) }),
+      ]),
+    ),
+  }),
+  cursor: z.strictObject({
+    mcpServers: z.record(
+      z.string(),
+      z.union([
+        z.strictObject(command),
+        z.strictObject({ url: z.url(), headers: headers(/^Bearer \$\{env:[A-Z_]+\}$/) }),
+      ]),
+    ),
+  }),
+  vscode: z.strictObject({
+    servers: z.record(
+      z.string(),
+      z.discriminatedUnion("type", [
+        z.strictObject({ type: z.literal("stdio"), ...command }),
+        z.strictObject({
+          type: z.literal("http"),
+          url: z.url(),
+          headers: headers(/^Bearer \$\{input:tentacular-token\}$/),
+        }),
+      ]),
+    ),
+    inputs: z
+      .array(
+        z.strictObject({
+          type: z.literal("promptString"),
+          id: z.literal("tentacular-token"),
+          description: z.string(),
+          password: z.literal(true),
+        }),
+      )
+      .optional(),
+  }),
+};
+
+it.each(mcpClients)("prints for %s what its documentation asks for, here and elsewhere", (client) => {
+  for (const where of [server, { url: "https://tentacular.example.com/mcp" }])
+    documented[client].parse(JSON.parse(clientConfig(client, where).text));
+});
+
+it("is documented for a server that runs elsewhere", async () => {
+  const page = await readFile("docs/mcp-clients.md", "utf8");
+  const shown = [...page.matchAll(/--client (\S+) --url …`[\s\S]*?```json\n([\s\S]*?)```/g)];
+  expect(shown.map(([, client]) => client)).toEqual(mcpClients);
+  for (const [index, client] of mcpClients.entries())
+    expect(JSON.parse(shown[index]?.[2] ?? "")).toEqual(
+      JSON.parse(clientConfig(client, { url: "https://tentacular.example.com/mcp" }).text),
+    );
 });

@@ -79,7 +79,7 @@ async function openHost(
 
 /** Prints the configuration with which an MCP client starts this very program. */
 export async function config(
-  { client: asked }: { readonly client: string },
+  { client: asked, url }: { readonly client: string; readonly url?: string },
   { output }: CommandIo,
 ): Promise<ExitCode> {
   const { clientConfig, mcpClients } = await import("../../server/client-config.ts");
@@ -91,7 +91,10 @@ export async function config(
   const main = fileURLToPath(
     new URL(import.meta.url.endsWith(".ts") ? "../../main.ts" : "../../main.js", import.meta.url),
   );
-  const { text, path, hint } = clientConfig(client, { command: process.execPath, args: [main, "mcp"] });
+  const { text, path, hint } = clientConfig(
+    client,
+    url === undefined ? { command: process.execPath, args: [main, "mcp"] } : { url },
+  );
   await output.result(JSON.parse(text), () => text);
   output.note(output.noteStyle.dim(`Put it into ${path}\n${hint}`));
   return exitCodes.ok;
