@@ -12,6 +12,7 @@ export default defineConfig({
     // Real servers on two cores: one slow start must not look like a failure.
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    expect: { poll: { timeout: 45_000 } },
     pool: "forks",
     maxWorkers: 2,
     retry: 0,

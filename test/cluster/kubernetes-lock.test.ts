@@ -48,11 +48,11 @@ describe.skipIf(!server.available)(`the lock of a tentacle on a real API server$
   const isLease = ({ url }: { url: string }): boolean => url.includes("/leases");
 
   it("is kept past its lease by a holder that lives, and free at once after its release", async () => {
-    const times = { leaseMs: 1_000, renewMs: 200 };
+    const times = { leaseMs: 6_000, renewMs: 500 };
     const [one, two] = [await replica(times), await replica(times)];
     const identity = freshIdentity(enclave.name);
     const lock = await one(identity, "deploy");
-    await sleep(4_000);
+    await sleep(13_000);
     await expect(two(identity, "undeploy")).rejects.toThrow(
       /undeploy of \S+ cannot begin: .* its deploy since/,
     );
@@ -63,7 +63,7 @@ describe.skipIf(!server.available)(`the lock of a tentacle on a real API server$
   });
 
   it("of a holder that died is taken over when its lease has ended", async () => {
-    const dead = await replica({ leaseMs: 1_000, renewMs: 60_000 });
+    const dead = await replica({ leaseMs: 6_000, renewMs: 60_000 });
     const other = await replica();
     const identity = freshIdentity(enclave.name);
     await dead(identity, "deploy");
@@ -77,7 +77,7 @@ describe.skipIf(!server.available)(`the lock of a tentacle on a real API server$
   });
 
   it("tells a holder that lost it, who then leaves the new one's alone", async () => {
-    const [one, two] = [await replica({ leaseMs: 2_000, renewMs: 100 }), await replica()];
+    const [one, two] = [await replica({ leaseMs: 20_000, renewMs: 100 }), await replica()];
     const identity = freshIdentity(enclave.name);
     const lost = await one(identity, "deploy");
     await enclave.kubectl.send("DELETE", leasePath(identity));
@@ -113,7 +113,7 @@ describe.skipIf(!server.available)(`the lock of a tentacle on a real API server$
   });
 
   it("survives renewals whose answers are lost or that the API server refuses", async () => {
-    const one = await replica({ leaseMs: 5_000, renewMs: 100 });
+    const one = await replica({ leaseMs: 20_000, renewMs: 100 });
     const identity = freshIdentity(enclave.name);
     const lock = await one(identity, "deploy");
     const isPut = ({ method }: { method: string }): boolean => method === "PUT";

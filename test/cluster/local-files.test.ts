@@ -11,6 +11,7 @@ import { Conflict } from "../../src/errors.ts";
 import { rotateLog, tailLog } from "../../src/log-file.ts";
 import { silentLogger } from "../../src/log.ts";
 import { createIdentity } from "../../src/tentacle/identity.ts";
+import { eventually } from "../support/eventually.ts";
 import { deno, ownLabels, tinyTentacle } from "./tiny-engine.ts";
 
 const signal = AbortSignal.timeout(600_000);
@@ -100,10 +101,12 @@ describe("the files of the local cluster", () => {
         object.kind === "Deployment" ? withItem(object, path) : object,
       );
       await cluster.apply(hello, objects, signal);
-      const workload = await cluster.rollout(hello, { signal: AbortSignal.timeout(400) });
+      await eventually(async () => {
+        const { state, reason } = await cluster.workload(hello, signal);
+        expect(reason).toMatch(/outside its mount/);
+        expect(state).not.toBe("ready");
+      });
       await cluster.close();
-      expect(workload.state).not.toBe("ready");
-      expect(workload.reason).toMatch(/outside its mount/);
       expect(await readdir(folder)).toEqual(["state"]);
     },
   );

@@ -141,7 +141,7 @@ describe.skipIf(!services.nats.available)("tentacular-nats", () => {
     const body = `const nats = ctx.dependency("tentacular-nats");
       const [a, b] = await Promise.all([nats.connect(), nats.connect()]);
       const service = a.subscribe(nats.subject + "double", { max: 1, callback: (_e, m) => m.respond(String(2 * Number(m.string()))) });
-      const answer = await b.request(nats.subject + "double", "21", { timeout: 2_000 });
+      const answer = await b.request(nats.subject + "double", "21", { timeout: 8_000 });
       if (input.close) await a.close();
       return { answer: answer.string(), shared: a === b, subject: nats.subject };`;
     const engine = await engineOf({ ...oneNode(body, declared), credentials: given() });
@@ -166,7 +166,7 @@ describe.skipIf(!services.nats.available)("tentacular-nats", () => {
     try {
       const ask = async (subject: string, data: string) =>
         (
-          await client.request(`${String(credentials.subject_prefix)}${subject}`, data, { timeout: 5_000 })
+          await client.request(`${String(credentials.subject_prefix)}${subject}`, data, { timeout: 40_000 })
         ).json();
       expect(await ask("orders.new", '{"id":7}')).toMatchObject({
         ok: true,

@@ -85,7 +85,7 @@ describe.skipIf(!postgres.available)("with the services there are", () => {
         const prefix = String(own.subject_prefix);
         const heard = client.subscribe(`${prefix}summary`, { max: 1 });
         await client.flush();
-        const reply = await client.request(`${prefix}events`, JSON.stringify(second), { timeout: 10_000 });
+        const reply = await client.request(`${prefix}events`, JSON.stringify(second), { timeout: 40_000 });
         expect(reply.json()).toMatchObject({ ok: true, result: { events: 3, total: 37 } });
         for await (const message of heard) expect(message.json()).toMatchObject({ events: 3, total: 37 });
         await client.close();

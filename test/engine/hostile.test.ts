@@ -2,7 +2,6 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { failureOf, oneNode, startEngine, type TestEngine, waitUntil } from "../support/engine.ts";
 
@@ -10,7 +9,7 @@ import { failureOf, oneNode, startEngine, type TestEngine, waitUntil } from "../
 const hostile = oneNode(
   `const AsyncFunction = (async () => {}).constructor as any;
    return await new AsyncFunction("ctx", "input", input.code)(ctx, input);`,
-  { dependencies: "{neighbour: {protocol: http, host: 127.0.0.1, port: 1}}", config: "{timeout: 3s}" },
+  { dependencies: "{neighbour: {protocol: http, host: 127.0.0.1, port: 1}}", config: "{timeout: 20s}" },
 );
 
 let engine: TestEngine;
@@ -191,9 +190,9 @@ describe("a hostile node does not hinder others", () => {
 });
 
 it("a node that never pauses silences its engine, so that a supervisor can tell", async () => {
-  const stuck = await startEngine(oneNode("for (;;);", { config: "{timeout: 1s}" }));
+  const stuck = await startEngine(oneNode('console.log("busy"); for (;;);', { config: "{timeout: 1s}" }));
   const run = stuck.run().catch(() => "cut off");
-  await sleep(200);
+  await waitUntil(() => stuck.output().includes("busy"), stuck);
   await expect(fetch(`${stuck.url}/health`, { signal: AbortSignal.timeout(1_000) })).rejects.toThrow();
   stuck.process.kill("SIGKILL");
   expect(await run).toBe("cut off");

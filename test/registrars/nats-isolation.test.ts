@@ -118,7 +118,7 @@ describe.skipIf(!server.available).each(modes)("one tentacle on NATS %s attacks 
       "$SYS.REQ.CLAIMS.UPDATE",
       "$SYS.REQ.CLAIMS.DELETE",
     ])
-      expect(await refusal(connection.request(subject, "", { timeout: 2_000 })), subject).toMatch(
+      expect(await refusal(connection.request(subject, "", { timeout: 20_000 })), subject).toMatch(
         /permissions violation/i,
       );
   });
@@ -135,7 +135,7 @@ describe.skipIf(!server.available).each(modes)("one tentacle on NATS %s attacks 
 
     const attacker = await open(attackerCredentials);
     expect(
-      await refusal(attacker.request(`${subjectPrefix(victimId)}x`, "forged", { timeout: 2_000 })),
+      await refusal(attacker.request(`${subjectPrefix(victimId)}x`, "forged", { timeout: 20_000 })),
     ).toMatch(/permissions violation/i);
     attacker.publish(`${inboxPrefix(victimId)}.x`, "forged");
     await attacker.flush();
@@ -168,14 +168,16 @@ describe.skipIf(!server.available).each(modes)("one tentacle on NATS %s attacks 
         message.respond(message.data);
       },
     });
-    expect((await connection.request(`${subjectPrefix(attackerId)}echo`, "hello")).string()).toBe("hello");
+    expect(
+      (await connection.request(`${subjectPrefix(attackerId)}echo`, "hello", { timeout: 20_000 })).string(),
+    ).toBe("hello");
 
     const { streams, consumers } = await jetstreamManager(connection);
     await streams.add({ name: "KV_bucket", subjects: ["$KV.bucket.>"], max_msgs_per_subject: 1 });
     await jetstream(connection).publish("$KV.bucket.key", "value");
     await consumers.add("KV_bucket", { durable_name: "reader", ack_policy: AckPolicy.Explicit });
     const consumer = await jetstream(connection).consumers.get("KV_bucket", "reader");
-    const message = await consumer.next({ expires: 5_000 });
+    const message = await consumer.next({ expires: 20_000 });
     expect(message?.string()).toBe("value");
     expect(await message?.ackAck()).toBe(true);
     await streams.delete("KV_bucket");
@@ -189,7 +191,7 @@ describe.skipIf(!server.available).each(modes)("one tentacle on NATS %s attacks 
     });
     connections.push(connection);
     expect(
-      await refusal(connection.request(`${subjectPrefix(attackerId)}x`, "", { timeout: 2_000 })),
+      await refusal(connection.request(`${subjectPrefix(attackerId)}x`, "", { timeout: 20_000 })),
     ).toMatch(/permissions violation for subscription/i);
   });
 

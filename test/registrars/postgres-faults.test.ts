@@ -200,7 +200,10 @@ describe.skipIf(!server.available)("Postgres registrar when things go wrong", ()
       await tx.unsafe(`LOCK TABLE ${lock}`);
       const waiting = registrar.register(identity, undefined, { signal: control.signal });
       await expect
-        .poll(() => root`SELECT count(*)::int AS n FROM pg_locks WHERE NOT granted`, { timeout: 10_000 })
+        .poll(
+          () =>
+            root`SELECT count(*)::int AS n FROM pg_locks WHERE NOT granted AND relation = ${lock}::regclass`,
+        )
         .toEqual([{ n: 1 }]);
       control.abort(new Error("given up"));
       await expect(waiting).rejects.toThrow("given up");

@@ -214,13 +214,27 @@ describe.skipIf(!server.available)("a second tentacle attacks the first in Postg
   test("with all its connections in use, others deploy, and so does it", async () => {
     const third = await tenant("greedy");
     const greedy = database.client(third.credentials, 30);
-    const sleeps = await Promise.allSettled(
-      Array.from({ length: 14 }, () => greedy`SELECT pg_sleep(1)`.then(() => "slept")),
+    // A lock that somebody else has holds every connection until the ones beyond the limit are refused.
+    const gate = await attacker.sql.reserve();
+    await gate`SELECT pg_advisory_lock(41)`;
+    let refused = 0;
+    const waiting = Array.from({ length: 14 }, () =>
+      greedy`SELECT pg_advisory_lock_shared(41)`.then(
+        () => "held",
+        () => (refused += 1),
+      ),
     );
-    expect(sleeps.filter(({ status }) => status === "fulfilled")).toHaveLength(10);
+    await expect.poll(() => refused).toBe(4);
+    await gate`SELECT pg_advisory_unlock(41)`;
+    gate.release();
+    expect((await Promise.all(waiting)).filter((outcome) => outcome === "held")).toHaveLength(10);
     const holders = Array.from({ length: 10 }, () => database.client(third.credentials));
     await third.sql.end();
     await greedy.end();
+    // A session ends a moment after its client: until then it counts.
+    const sessions = () =>
+      database.root`SELECT count(*)::int AS n FROM pg_stat_activity WHERE usename = ${String(third.credentials.user)}`;
+    await expect.poll(sessions).toEqual([{ n: 0 }]);
     await Promise.all(holders.map((holder) => holder`SELECT 1`));
 
     const fourth = await tenant("beside");

@@ -166,7 +166,7 @@ describe.skipIf(!server.available)("removal of everything below a prefix", () =>
     const { Bucket, prefix } = tenantOf(credentials);
     const admin = s3As(locked);
     // Short, so that the test can see the removal succeed once the locks have ended.
-    const until = new Date(Date.now() + 6_000);
+    const until = new Date(Date.now() + 15_000);
     for (const [index, mode] of (["COMPLIANCE", "GOVERNANCE"] as const).entries())
       await admin.send(
         new PutObjectCommand({

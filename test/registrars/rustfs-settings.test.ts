@@ -56,11 +56,11 @@ describe("settings of the object store", () => {
       secretKey: key,
       bucket: "tentacular",
     });
-    const probe = await registrar.probe(AbortSignal.timeout(1_000));
+    const probe = await registrar.probe(AbortSignal.timeout(30_000));
     expect(probe).toMatchObject({ available: false });
     expect(probe.reason).toContain("default keys");
     const attempt = registrar.register(createIdentity("a", "b"), undefined, {
-      signal: AbortSignal.timeout(1_000),
+      signal: AbortSignal.timeout(30_000),
     });
     await expect(attempt).rejects.toMatchObject({ code: "unavailable", reason: "permission" });
     await registrar.close();

@@ -2,9 +2,10 @@ import { mkdtemp, readFile } from "node:fs/promises";
 import { connect as netConnect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { createRemoteHost } from "../../src/server/bridge.ts";
 import { type HttpServer, newToken, serveHttp } from "../../src/server/http.ts";
+import { eventually } from "../support/eventually.ts";
 import { fixtureHost, fixtureTools } from "../support/fixture-tools.ts";
 import { connect, eras, type Era, type TestClient, testService } from "../support/mcp.ts";
 
@@ -61,7 +62,7 @@ describe.each(eras)("a client of the %s protocol behind the bridge", (era) => {
     const cancel = new AbortController();
     const call = client.call("wait", { file }, { signal: cancel.signal, onprogress: () => cancel.abort() });
     await expect(call).rejects.toThrow();
-    await vi.waitFor(async () => expect(await readFile(file, "utf8")).toBe("began\nundone\n"));
+    await eventually(async () => expect(await readFile(file, "utf8")).toBe("began\nundone\n"));
   });
 });
 
@@ -93,7 +94,7 @@ it("notices that the other server died in the middle of a call", async () => {
   const port = typeof address === "object" && address !== null ? address.port : 0;
   const client = await bridged(url.replace(/:\d+/, `:${port}`), "2026");
   const call = client.call("wait", { file });
-  await vi.waitFor(async () => expect(await readFile(file, "utf8")).toBe("began\n"));
+  await eventually(async () => expect(await readFile(file, "utf8")).toBe("began\n"));
   for (const socket of sockets) socket.destroy();
   front.close();
   expect(await call).toMatchObject({ isError: true, structured: { code: "unavailable" } });

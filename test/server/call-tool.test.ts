@@ -1,10 +1,11 @@
 import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Logger } from "../../src/log.ts";
 import { createRedactor } from "../../src/redact.ts";
 import type { McpServiceOptions } from "../../src/server/mcp-server.ts";
+import { eventually } from "../support/eventually.ts";
 import { fixtureHost, fixtureTools, THIRD_PARTY } from "../support/fixture-tools.ts";
 import { connect, eras, type TestClient, testService } from "../support/mcp.ts";
 
@@ -189,8 +190,8 @@ describe.each(eras)("a client of the %s protocol", (era) => {
           { signal: cancel.signal, onprogress: () => cancel.abort() },
         );
         await expect(call).rejects.toThrow();
-        await vi.waitFor(async () => expect(await readFile(file, "utf8")).toBe("began\nundone\n"));
-        await vi.waitFor(() => expect(lines.join("\n")).toContain('"outcome":"cancelled"'));
+        await eventually(async () => expect(await readFile(file, "utf8")).toBe("began\nundone\n"));
+        await eventually(() => expect(lines.join("\n")).toContain('"outcome":"cancelled"'));
       },
       { log },
     );

@@ -3,8 +3,9 @@ import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { type HttpServer, newToken, serveHttp } from "../../src/server/http.ts";
+import { eventually } from "../support/eventually.ts";
 import { fixtureHost, fixtureTools } from "../support/fixture-tools.ts";
 import { connect, eras, testService } from "../support/mcp.ts";
 
@@ -87,10 +88,10 @@ describe.each(eras)("a client of the %s protocol", (era) => {
     const { url } = await start();
     const client = await connect({ kind: "http", url, token }, era);
     const call = client.call("wait", { file }).catch(() => "ended");
-    await vi.waitFor(async () => expect(await readFile(file, "utf8")).toBe("began\n"));
+    await eventually(async () => expect(await readFile(file, "utf8")).toBe("began\n"));
     await client.close();
     expect(await call).toBe("ended");
-    await vi.waitFor(async () => expect(await readFile(file, "utf8")).toBe("began\nundone\n"));
+    await eventually(async () => expect(await readFile(file, "utf8")).toBe("began\nundone\n"));
   });
 });
 
@@ -101,7 +102,7 @@ it("cancels a call of a 2026 client", async () => {
   const cancel = new AbortController();
   const call = client.call("wait", { file }, { signal: cancel.signal, onprogress: () => cancel.abort() });
   await expect(call).rejects.toThrow();
-  await vi.waitFor(async () => expect(await readFile(file, "utf8")).toBe("began\nundone\n"));
+  await eventually(async () => expect(await readFile(file, "utf8")).toBe("began\nundone\n"));
   await client.close();
 });
 
@@ -249,7 +250,7 @@ it("lets a running call end when it is closed, and then answers nobody", async (
   const { url } = http;
   const client = await connect({ kind: "http", url, token });
   const slow = client.call("pause", { ms: 300 });
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     expect(await client.call("echo", { value: 1 })).toMatchObject({ isError: false });
   });
   await Promise.all([http.close(), expect(slow).resolves.toMatchObject({ text: "paused" })]);

@@ -4,8 +4,9 @@ import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import * as z from "zod";
+import { eventually } from "../support/eventually.ts";
 import { connect, eras } from "../support/mcp.ts";
 
 const fixture = join(import.meta.dirname, "../support/stdio-fixture.ts");
@@ -31,14 +32,11 @@ function start(): {
         child.stdin.write(typeof message === "string" ? message : `${JSON.stringify(message)}\n`);
     },
     answered: (id) =>
-      vi.waitFor(
-        () => {
-          const found = lines(stdout).find((message) => message.id === id);
-          if (found === undefined) throw new Error(`no answer to ${id} yet`);
-          return found;
-        },
-        { timeout: 20_000 },
-      ),
+      eventually(() => {
+        const found = lines(stdout).find((message) => message.id === id);
+        if (found === undefined) throw new Error(`no answer to ${id} yet`);
+        return found;
+      }),
     end: () => child.stdin.end(),
     kill: (signal) => child.kill(signal),
     ended: once(child, "close").then(async () => ({ code: child.exitCode, stdout, stderr: await stderr })),
@@ -144,7 +142,7 @@ it.each(["closed stdin", "SIGTERM", "SIGINT"] as const)(
     const file = join(await mkdtemp(join(tmpdir(), "tentacular-")), "wait");
     const server = start();
     server.send(...hello, toolCall(2, "wait", { file }));
-    await vi.waitFor(async () => expect(await readFile(file, "utf8")).toBe("began\n"), { timeout: 20_000 });
+    await eventually(async () => expect(await readFile(file, "utf8")).toBe("began\n"));
     if (how === "closed stdin") server.end();
     else server.kill(how);
     const { code } = await server.ended;

@@ -151,9 +151,9 @@ export async function startEngine(
   return engine;
 }
 
-/** Asks until it is true; fails with the engine's output when it has ended, or after 20 s. */
+/** Asks until it is true; fails with the engine's output when it has ended, or after 45 s. */
 export async function waitUntil(check: () => boolean | Promise<boolean>, engine: TestEngine): Promise<void> {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 45_000;
   for (;;) {
     try {
       if (await check()) return;

@@ -94,7 +94,7 @@ export async function runWithAccounts(
       await reload();
     },
     async filesLeft(account) {
-      for (let waited = 0; waited < 5_000 && (await filesOf(account)).length > 0; waited += 25)
+      for (let waited = 0; waited < 30_000 && (await filesOf(account)).length > 0; waited += 25)
         await sleep(25);
       return filesOf(account);
     },

@@ -46,7 +46,7 @@ export function connectAs(credentials: Credentials): Promise<NatsConnection> {
     authenticator: authenticatorOf(credentials),
     inboxPrefix: String(credentials.inbox_prefix),
     reconnect: false,
-    timeout: 5_000,
+    timeout: 20_000,
   });
 }
 
@@ -157,7 +157,8 @@ export async function operate(server: NatsServer): Promise<Operator> {
     },
     files,
     async filesLeft(account) {
-      for (let waited = 0; waited < 5_000 && (await files(account)).length > 0; waited += 25) await sleep(25);
+      for (let waited = 0; waited < 30_000 && (await files(account)).length > 0; waited += 25)
+        await sleep(25);
       return files(account);
     },
     close: () => connection.close(),

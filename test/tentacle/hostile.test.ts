@@ -20,7 +20,7 @@ function inProcess(makeTexts: string): { readonly outcomes: readonly string[]; r
     console.log(JSON.stringify({ outcomes, megabytes: process.resourceUsage().maxRSS / 1024 }));`;
   const child = spawnSync(process.execPath, ["--input-type=module", "-e", script], {
     encoding: "utf8",
-    timeout: 30_000,
+    timeout: 55_000,
   });
   expect(child.signal, child.stderr).toBeNull();
   expect(child.status, child.stderr).toBe(0);

@@ -1,4 +1,5 @@
-import { beforeAll, expect, it, vi } from "vitest";
+import { beforeAll, expect, it } from "vitest";
+import { eventually } from "../support/eventually.ts";
 import { greeter, useToolWorld } from "../support/tool-world.ts";
 
 const world = useToolWorld();
@@ -8,7 +9,7 @@ beforeAll(async () => {
 });
 
 it("shows what the nodes wrote, as data and without control characters", async () => {
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const { text, structured } = await world.ok("logs", { name: "talker" });
     expect(JSON.stringify(structured)).toContain("greeting");
     expect(text).toMatch(
