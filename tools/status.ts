@@ -18,11 +18,11 @@ export const status = defineTool({
   name: "status",
   title: "Status",
   description:
-    "State of a tentacle: workload, dependencies, drift from what was deployed, and what to do next. detail: true adds facts, objects and stages. Without name: the enclave's tentacles, a page at a time. Call it after deploy, or when run fails; then logs.",
+    "State of a tentacle: workload, dependencies, drift from what was deployed, and what to do next. detail: true adds facts, objects, stages and events. Without name: the enclave's tentacles, a page at a time. Call it after deploy, or when run fails; then logs.",
   input: z.strictObject({
     enclave,
     name: tentacleName.optional().describe("The tentacle's name; without it, the list."),
-    detail: z.boolean().optional().describe("Facts, objects, stages too."),
+    detail: z.boolean().optional().describe("Facts, objects, stages, events too."),
     limit: z.int().min(1).max(500).optional().describe("Without name: tentacles a page. Default 20."),
     cursor: z.string().max(1_000).optional().describe("Without name: `next` of the last page."),
   }),
@@ -46,6 +46,16 @@ export const status = defineTool({
     ).optional(),
     objects: list(z.string()).optional(),
     stages: list(list(z.string())).optional(),
+    events: list(
+      z.object({
+        warning: z.boolean(),
+        object: z.string(),
+        reason: z.string(),
+        message: z.string(),
+        count: z.number(),
+        at: z.string(),
+      }),
+    ).optional(),
     deployedAt: z.string().optional(),
     operation: z.object({ kind: z.string(), since: z.string(), holder: z.string().optional() }).optional(),
     tentacles: list(tentacleSummary).optional().describe("without name"),

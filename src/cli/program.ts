@@ -103,7 +103,7 @@ export function createProgram(invoke: Invocation): Command {
     .command("status")
     .description("show how a tentacle is; without a name, all of them")
     .argument("[name]", "the tentacle")
-    .option("--detail", "with facts and drift of each dependency, objects and stages")
+    .option("--detail", "with facts and drift of each dependency, events, objects and stages")
     .addHelpText("after", examples(["tntc status ledger --detail", ""], ["tntc status -o json", ""]))
     .action((name: string | undefined, options: { detail?: boolean }, command: Command) =>
       run(command, async (io) =>

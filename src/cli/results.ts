@@ -107,6 +107,16 @@ export const statusSchema = z.object({
   ),
   objects: strings.optional(),
   stages: list(strings).optional(),
+  events: list(
+    z.object({
+      warning: z.boolean(),
+      object: z.string(),
+      reason: z.string(),
+      message: z.string(),
+      count: z.number(),
+      at: z.string(),
+    }),
+  ).optional(),
   deployedAt: z.string().optional(),
   operation: z.object({ kind: z.string(), since: z.string(), holder: z.string().optional() }).optional(),
 });

@@ -108,6 +108,9 @@ export interface Cluster {
     signal: AbortSignal,
   ): Promise<readonly Pick<Workload, "state">[]>;
 
+  /** What the cluster said last of the workload, oldest first; empty where it keeps no events. */
+  events(identity: Identity, signal: AbortSignal): Promise<readonly ClusterEvent[]>;
+
   /** Hands `input` to the engine's `POST /run`; throws Unavailable when no engine answers. */
   run(identity: Identity, input: unknown, signal: AbortSignal): Promise<RunAnswer>;
 
@@ -163,6 +166,19 @@ export interface Workload {
   readonly startedAt?: string;
   /** Where the engine listens, for people. */
   readonly address?: string;
+}
+
+/** Something that happened to a workload; the texts are the cluster's. */
+export interface ClusterEvent {
+  readonly warning: boolean;
+  /** `Pod hello-5f7c-x2x` */
+  readonly object: string;
+  readonly reason: string;
+  readonly message: string;
+  /** How often it has happened. */
+  readonly count: number;
+  /** The last time, RFC 3339. */
+  readonly at: string;
 }
 
 /** What the engine answers to `POST /run`; also the wire format (`src/engine/`). */

@@ -1,4 +1,4 @@
-import type { AppliedObject, RunAnswer, Workload } from "../cluster/cluster.ts";
+import type { AppliedObject, ClusterEvent, RunAnswer, Workload } from "../cluster/cluster.ts";
 import type { Drift } from "../exoskeleton/registrar.ts";
 
 /**
@@ -193,6 +193,8 @@ export interface StatusResult {
   readonly dependencies: readonly DependencyStatus[];
   /** With `detail`: `Deployment hello`. */
   readonly objects?: readonly string[];
+  /** With `detail`: what the cluster said last of the workload, oldest first. */
+  readonly events?: readonly ClusterEvent[];
   /** With `detail`: node names in running order, a list a stage. */
   readonly stages?: readonly (readonly string[])[];
   /** RFC 3339. */

@@ -28,8 +28,10 @@ export function createStatus(
     const record = await readRecord(deps.cluster, identity, signal);
     if (record === undefined) throw await unknownTentacle(deps, identity, signal);
     const detail = request.detail === true;
-    const [workload, owned, credentials] = await Promise.all([
+    const [workload, events, owned, credentials] = await Promise.all([
       deps.cluster.workload(identity, signal),
+      // They only explain: without them the rest still stands.
+      detail ? deps.cluster.events(identity, signal).catch(() => []) : [],
       detail ? deps.cluster.owned(identity, signal) : [],
       detail ? readCredentials(deps.cluster, identity, signal) : undefined,
     ]);
@@ -54,7 +56,11 @@ export function createStatus(
       state,
       workload,
       dependencies,
-      ...(detail && { objects: owned.map(({ kind, name }) => `${kind} ${name}`), stages: record.stages }),
+      ...(detail && {
+        objects: owned.map(({ kind, name }) => `${kind} ${name}`),
+        stages: record.stages,
+        events,
+      }),
       deployedAt: record.deployedAt,
       ...(record.operation !== undefined && {
         operation: { kind: record.operation.kind, since: record.operation.since },

@@ -167,6 +167,12 @@ const status: StatusResult = {
   ],
   stages: [["take"], ["store", "count"], ["tell"]],
   objects: ["Deployment ledger"],
+  events: [
+    {
+      ...{ warning: true, object: "Pod ledger-5f7c", reason: "BackOff", message: "restarting" },
+      ...{ count: 3, at: "2026-03-01T11:58:00Z" },
+    },
+  ],
   deployedAt: "2026-03-01T11:00:00Z",
   next: "",
 };
@@ -182,6 +188,7 @@ it("prints one tentacle as an aligned block", () => {
       "            connection limit: 20",
       "            drift  login role: may not log in",
       "  stages    take → store + count → tell",
+      "  events    BackOff  Pod ledger-5f7c, 2 minutes ago, 3 times: restarting",
       "  objects   Deployment ledger",
     ].join("\n"),
   );

@@ -2,6 +2,7 @@ import { createServer } from "node:http";
 import { networkInterfaces } from "node:os";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Cluster } from "../../src/cluster/cluster.ts";
+import { parseLive } from "../../src/cluster/kubernetes/objects.ts";
 import type { Identity } from "../../src/tentacle/identity.ts";
 import { createEnclave, createTestCluster, type TestEnclave } from "../support/kubernetes-enclave.ts";
 import { testKubernetes } from "../support/kubernetes.ts";
@@ -76,6 +77,37 @@ describe.skipIf(!server.available)(`a workload on a real API server${skip}`, () 
     await play.podStatus(await play.pod("2"), READY_POD);
     await play.deploymentStatus({ ...ROLLED_OUT, observedGeneration: 2 });
     expect(await cluster.workload(identity, signal)).toMatchObject({ state: "ready" });
+  });
+
+  it("has events, those of its pods included, oldest first, and of nobody else", async () => {
+    const { identity, play } = await deployed();
+    const other = await deployed();
+    const pod = await play.pod("1");
+    const path = `/api/v1/namespaces/${enclave.name}`;
+    const said = async (kind: string, name: string, reason: string, minute: number, type = "Normal") => {
+      const resource = kind === "Pod" ? `${path}/pods` : `/apis/apps/v1${path.slice(7)}/deployments`;
+      const raw: unknown = JSON.parse((await enclave.kubectl.read(`${resource}/${name}`)) ?? "{}");
+      const { uid } = parseLive(raw).metadata;
+      const at = `2026-01-02T03:0${minute}:00Z`;
+      await enclave.kubectl.send("POST", `${path}/events`, {
+        metadata: { name: `${name}.${minute}` },
+        involvedObject: { kind, name, namespace: enclave.name, uid },
+        ...{ type, reason, message: `${reason}\nof it`, count: 3, firstTimestamp: at, lastTimestamp: at },
+      });
+    };
+    await said("Pod", pod, "BackOff", 2, "Warning");
+    await said("Deployment", identity.name, "ScalingReplicaSet", 1);
+    await said("Deployment", other.identity.name, "ScalingReplicaSet", 3);
+    expect(await cluster.events(identity, signal)).toEqual([
+      {
+        ...{ warning: false, object: `Deployment ${identity.name}`, reason: "ScalingReplicaSet" },
+        ...{ message: "ScalingReplicaSet of it", count: 3, at: "2026-01-02T03:01:00Z" },
+      },
+      {
+        ...{ warning: true, object: `Pod ${pod}`, reason: "BackOff", message: "BackOff of it" },
+        ...{ count: 3, at: "2026-01-02T03:02:00Z" },
+      },
+    ]);
   });
 
   it("is told for a whole page of tentacles, each by its own pods", async () => {

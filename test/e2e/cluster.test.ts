@@ -253,8 +253,13 @@ describe.skipIf(!cluster.available)("what cannot run", () => {
       );
       expect(deployed.workload?.state).toBe("failed");
       expect(deployed.workload?.reason).toContain(image);
-      const status = await platform.operations.status({ enclave, name: "imageless" }, freshCall());
+      const status = await platform.operations.status(
+        { enclave, name: "imageless", detail: true },
+        freshCall(),
+      );
       expect(status.state).toBe("failed");
+      expect(status.events?.some(({ warning, message }) => warning && message.includes(image))).toBe(true);
+      expect(status.events?.map(({ object }) => object)).toContain("Deployment imageless");
       expect(status.workload.reason).toMatch(/image cannot be pulled \(tnt\.local\/nowhere:1\)/);
       await platform.operations.undeploy({ enclave, name: "imageless", force: true }, freshCall());
     } finally {

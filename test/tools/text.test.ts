@@ -94,6 +94,10 @@ const state: StatusResult = {
   })),
   objects: ["Deployment event-ledger", "Service event-ledger"],
   stages: [["fetch"], ["store", "publish"]],
+  events: Array.from({ length: 10 }, () => ({
+    ...{ warning: true, object: hostile, reason: hostile, message: hostile },
+    ...{ count: 2, at: "2026-11-22T10:00:00Z" },
+  })),
   deployedAt: "2026-11-22T10:00:00Z",
   operation: { kind: "deploy", since: "2026-11-22T10:00:00Z", holder: hostile },
   next: "Call logs.",

@@ -1,3 +1,4 @@
+import type { ClusterEvent } from "../../src/cluster/cluster.ts";
 import type {
   DependencyStatus,
   ListResult,
@@ -7,9 +8,23 @@ import type {
 import { bullets, cut, plain } from "../../src/server/text.ts";
 import { names, workloadLine } from "./parts.ts";
 
+/** The newest tell most; all are in the structured answer. */
+const EVENTS = 5;
+
 /** How a tentacle is, and what to do about it. */
 export function statusText(result: StatusResult): string {
-  const { name, version, enclave, state, revision, deployedAt, operation, stages, objects } = result;
+  const {
+    name,
+    version,
+    enclave,
+    state,
+    revision,
+    deployedAt,
+    operation,
+    stages,
+    objects,
+    events = [],
+  } = result;
   const since = deployedAt === undefined ? "" : `, deployed ${deployedAt}`;
   return [
     `${name} ${plain(version, 40)} in enclave ${enclave}: ${state}, revision ${revision}${since}`,
@@ -23,6 +38,7 @@ export function statusText(result: StatusResult): string {
     ...(stages === undefined
       ? []
       : [`Stages: ${plain(stages.map((stage) => stage.join(" + ")).join(" -> "), 600)}`]),
+    ...bullets(events.slice(-EVENTS).map(eventLine), EVENTS),
     ...(objects === undefined ? [] : [`Objects: ${plain(objects.join(", "), 600)}`]),
     `Next: ${plain(result.next, 400)}`,
   ].join("\n");
@@ -45,6 +61,11 @@ export function listText({ enclave, tentacles, next }: ListResult): string {
 export function summaryLine({ name, version, state, dependencies }: TentacleSummary): string {
   const uses = dependencies.length === 0 ? "" : ` (${plain(dependencies.join(", "), 80)})`;
   return `${name} ${plain(version, 30)} ${state}${uses}`;
+}
+
+function eventLine({ warning, object, reason, message, count, at }: ClusterEvent): string {
+  const times = count > 1 ? ` (${count} times)` : "";
+  return `${warning ? "Warning" : "Event"} ${at} ${plain(object, 80)}: ${plain(reason, 40)}${times}: ${plain(message, 120)}`;
 }
 
 function dependencyLines(status: DependencyStatus): string[] {

@@ -26,6 +26,10 @@ export function renderStatus(status: StatusView, style: Style, width = Infinity,
     ...(status.stages === undefined
       ? []
       : [["stages", status.stages.map((nodes) => nodes.map(plain).join(" + ")).join(" → ")]]),
+    ...(status.events ?? []).map((event, index) => [
+      index === 0 ? "events" : "",
+      eventText(event, style, now),
+    ]),
     ...(status.objects ?? []).map((object, index) => [index === 0 ? "objects" : "", plain(object)]),
   ];
   const labels = Math.max(...rows.map(([label = ""]) => label.length));
@@ -65,6 +69,13 @@ function operationRow({ operation }: StatusView, now: number): string[][] {
   if (operation === undefined) return [];
   const holder = operation.holder === undefined ? "" : `, by ${plain(operation.holder)}`;
   return [["operation", `${plain(operation.kind)} since ${ago(operation.since, now)}${holder}`]];
+}
+
+function eventText(event: NonNullable<StatusView["events"]>[number], style: Style, now: number): string {
+  const { warning, object, reason, message, count, at } = event;
+  const times = count > 1 ? `, ${count} times` : "";
+  const what = warning ? style.yellow(plain(reason)) : plain(reason);
+  return `${what}  ${plain(object)}, ${ago(at, now)}${times}: ${plain(message)}`;
 }
 
 function dependencyRows(dependency: StatusView["dependencies"][number], style: Style): string[][] {

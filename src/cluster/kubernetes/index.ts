@@ -21,7 +21,7 @@ import { object as objectPlace, versionPlace } from "./paths.ts";
 import { deprovisionEnclave, provisionEnclave } from "./provision.ts";
 import { listRecords, readConfigMap, readSecret, withData } from "./records.ts";
 import { removeObject } from "./remove.ts";
-import { readLogs, readWorkload, readWorkloads, waitForRollout } from "./workload.ts";
+import { readLogs, readWorkload, readWorkloadEvents, readWorkloads, waitForRollout } from "./workload.ts";
 
 export interface KubernetesClusterOptions extends ConnectionOptions {
   readonly log: Logger;
@@ -130,6 +130,7 @@ export async function createKubernetesCluster(options: KubernetesClusterOptions)
 
     rollout: (identity, call) => waitForRollout(api, identity, call),
     workload: (identity, signal) => readWorkload(api, identity, signal),
+    events: (identity, signal) => readWorkloadEvents(api, identity, signal),
     workloads: (enclave, names, signal) => readWorkloads(api, enclave, names, signal),
     run: (identity, input, signal) => runEngine(api, reach, identity, input, signal),
     logs: (identity, { tail, signal }) => readLogs(api, identity, tail, signal),

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { z } from "zod";
 import { createIdentity, type Identity } from "../../tentacle/identity.ts";
-import type { Workload } from "../cluster.ts";
+import type { ClusterEvent, Workload } from "../cluster.ts";
 import { labels, MANAGER } from "../objects.ts";
 import { isOwned } from "../ownership.ts";
 import { createWaker } from "../waker.ts";
 import type { Api } from "./api.ts";
 import { oneLine } from "./errors.ts";
 import { evaluate, type Verdict } from "./evaluate.ts";
+import { lastWarning, readEvents } from "./events.ts";
 import { getObject, listAll, parseLive, proofOf } from "./objects.ts";
 import { below, collection, object } from "./paths.ts";
 import { parseDeployment, parsePod, type Pod } from "./pods.ts";
@@ -28,6 +28,21 @@ const ABSENT: Workload = { state: "absent", restarts: 0 };
 export async function readWorkload(api: Api, identity: Identity, signal: AbortSignal): Promise<Workload> {
   const verdict = await look(api, identity, signal);
   return explain(api, identity, verdict, signal);
+}
+
+/** What the cluster said last of the workload and of the pods that it has now. */
+export async function readWorkloadEvents(
+  api: Api,
+  identity: Identity,
+  signal: AbortSignal,
+): Promise<readonly ClusterEvent[]> {
+  const pods = await listPods(api, identity, signal);
+  return readEvents(
+    api,
+    identity,
+    pods.map(({ metadata }) => metadata),
+    signal,
+  );
 }
 
 /** How those of some tentacles are, without the reasons: two questions for a page of them. */
@@ -201,31 +216,4 @@ async function logLines(
   });
   if (answer.code !== 200) return [];
   return answer.text.split("\n").filter((line) => line !== "");
-}
-
-const eventSchema = z.looseObject({
-  reason: z.string().default(""),
-  message: z.string().default(""),
-  lastTimestamp: z.string().nullish(),
-  eventTime: z.string().nullish(),
-});
-
-/** What the cluster last complained of about a pod, for instance a volume that cannot be mounted. */
-async function lastWarning(
-  api: Api,
-  { enclave }: Identity,
-  { uid }: { readonly uid: string },
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  const fields = `involvedObject.uid=${uid},type=Warning`;
-  const events = await listAll(api, "Event", enclave, { fields, signal });
-  const last = events
-    .map((event) => eventSchema.parse(event))
-    .toSorted((a, b) => timeOf(a).localeCompare(timeOf(b)))
-    .at(-1);
-  return last === undefined ? undefined : `${last.reason}: ${oneLine(last.message, 300)}`;
-}
-
-function timeOf({ lastTimestamp, eventTime }: z.output<typeof eventSchema>): string {
-  return lastTimestamp ?? eventTime ?? "";
 }

@@ -200,6 +200,8 @@ export function createLocalCluster(options: LocalClusterOptions): Cluster {
 
     rollout: (identity, call) => workloads.rollout(identity, call),
     workload: (identity) => workloads.now(identity),
+    // What happened to a child process stands in its log.
+    events: async () => [],
     workloads: (enclave, names) =>
       Promise.all(names.map((name) => workloads.now(createIdentity(enclave, name)))),
 
