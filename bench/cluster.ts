@@ -92,7 +92,7 @@ function objectsOf(name: string): {
   const identity = createIdentity(enclave.name, name);
   const workflow = workflowOf(name);
   const { tentacle } = parseWorkflow(workflow);
-  const parts = { credentials: {}, secrets: {}, filled: {}, engine: { source } };
+  const parts = { credentials: {}, secrets: {}, filled: {}, engine: { source }, source: workflow };
   const all = buildManifests({ identity, tentacle, workflow, files, ...parts });
   const objects = all.filter(({ metadata }) => !metadata.name.startsWith("tentacular-engine-"));
   const record = recordObject(identity, {

@@ -19,7 +19,7 @@ const meanings: Readonly<Record<keyof typeof exitCodes, string>> = {
   unavailable: "A service, the cluster or the server cannot be used now, or the network does not lead there.",
   conflict: "Somebody else is at it, or owns an object of that name: the error says who.",
   incomplete:
-    "The command did its part, but what was deployed does not run (`deploy`), a node failed (`run`), or something could not be removed (`undeploy`).",
+    "The command did its part, but what was deployed does not run (`deploy`), a node failed (`run`), or something could not be removed or mended (`undeploy`, `rotate`, `repair`).",
   interrupted: "Ctrl-C or SIGTERM.",
 };
 

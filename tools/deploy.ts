@@ -31,6 +31,7 @@ export const deploy = defineTool({
   localInput: ["directory"],
   secretInput: ["secrets"],
   output: z.object({
+    operation: z.string(),
     enclave: z.string(),
     name: z.string(),
     version: z.string(),
@@ -50,7 +51,7 @@ export const deploy = defineTool({
     workflow: z.string().optional().describe("with detail: as deployed"),
     plan: list(
       z.object({
-        action: z.enum(["create", "update", "unchanged", "retain", "delete"]),
+        action: z.enum(["create", "update", "unchanged", "rotate", "retain", "delete"]),
         object: z.string(),
       }),
     ),

@@ -15,6 +15,7 @@ export const undeploy = defineTool({
     force: z.string().max(63).optional().describe("Its name again: also delete its data for good."),
   }),
   output: z.object({
+    operation: z.string(),
     enclave: z.string(),
     name: z.string(),
     force: z.boolean(),

@@ -146,6 +146,48 @@ export function createProgram(invoke: Invocation): Command {
       run(command, async (io) => (await import("./commands/list.ts")).run(options, io)),
     );
   program
+    .command("rotate")
+    .description("give a tentacle new credentials; the old ones end when it runs with the new")
+    .argument("[name]", "the tentacle")
+    .argument("[dependency]", "one of its dependencies, such as tentacular-postgres (default: all)")
+    .option("--all", "all tentacles of the enclave, one after another")
+    .addHelpText(
+      "after",
+      examples(
+        ["tntc rotate ledger", "every credential it has"],
+        ["tntc rotate ledger tentacular-postgres", "one"],
+        ["tntc rotate --all", "every tentacle of the enclave"],
+      ),
+    )
+    .action(
+      (
+        name: string | undefined,
+        dependency: string | undefined,
+        options: { all?: boolean },
+        command: Command,
+      ) =>
+        run(command, async (io) =>
+          (await import("./commands/rotate.ts")).run(
+            {
+              ...(name !== undefined && { name }),
+              ...(dependency !== undefined && { dependency }),
+              ...options,
+            },
+            io,
+          ),
+        ),
+    );
+  program
+    .command("repair")
+    .description("finish what was interrupted and mend what differs from what was deployed")
+    .argument("[name]", "the tentacle (default: all of the enclave)")
+    .addHelpText("after", examples(["tntc repair ledger", ""], ["tntc repair", "every tentacle"]))
+    .action((name: string | undefined, _options: object, command: Command) =>
+      run(command, async (io) =>
+        (await import("./commands/repair.ts")).run(name === undefined ? {} : { name }, io),
+      ),
+    );
+  program
     .command("undeploy")
     .description("stop a tentacle and end its access; its data stays unless forced")
     .argument("<name>", "the tentacle")

@@ -54,6 +54,30 @@ export const enclaveInfoSchema = z.object({
   guide: strings,
 });
 
+export const rotateSchema = z.object({
+  operation: z.string(),
+  enclave: z.string(),
+  name: z.string(),
+  steps,
+  rotated: strings,
+  retired: z.boolean(),
+  workload,
+  warnings: strings,
+  next: z.string(),
+});
+
+export const repairSchema = z.object({
+  operation: z.string(),
+  enclave: z.string(),
+  name: z.string(),
+  unfinished: z.string(),
+  steps,
+  mended: strings,
+  failed: drift,
+  workload: workload.optional(),
+  next: z.string(),
+});
+
 export const deploySchema = z.object({
   enclave: z.string(),
   name: z.string(),
@@ -159,6 +183,8 @@ export type ProvisionView = z.infer<typeof provisionSchema>;
 export type DeprovisionView = z.infer<typeof deprovisionSchema>;
 export type EnclaveInfoView = z.infer<typeof enclaveInfoSchema>;
 export type DeployView = z.infer<typeof deploySchema>;
+export type RotateView = z.infer<typeof rotateSchema>;
+export type RepairView = z.infer<typeof repairSchema>;
 export type UndeployView = z.infer<typeof undeploySchema>;
 export type StatusView = z.infer<typeof statusSchema>;
 export type ListView = z.infer<typeof listSchema>;

@@ -3,6 +3,8 @@ import { createDeploy } from "./deploy/index.ts";
 import { createEnclaveInfo } from "./enclave-info.ts";
 import { createDeprovisionEnclave, createProvisionEnclave } from "./enclaves.ts";
 import type { Operations } from "./operations.ts";
+import { createRepair } from "./repair.ts";
+import { createRotate } from "./rotate.ts";
 import { createSecrets } from "./secrets.ts";
 import { createList, createStatus } from "./status.ts";
 import { createUndeploy } from "./undeploy.ts";
@@ -15,13 +17,15 @@ export function createOperations(deps: PipelineDependencies): Operations {
   return {
     enclaveInfo: createEnclaveInfo(deps, list),
     deploy: createDeploy(deps),
-    undeploy,
+    rotate: createRotate(deps),
+    repair: createRepair(deps, undeploy),
+    undeploy: (request, call) => undeploy.run(request, call),
     status: createStatus(deps),
     list,
     run: createRun(deps),
     logs: createLogs(deps),
     secrets: createSecrets(deps),
     provisionEnclave: createProvisionEnclave(deps),
-    deprovisionEnclave: createDeprovisionEnclave(deps, undeploy),
+    deprovisionEnclave: createDeprovisionEnclave(deps, (request, call) => undeploy.run(request, call)),
   };
 }

@@ -8,6 +8,8 @@ import type { Drift } from "../exoskeleton/registrar.ts";
 export interface Operations {
   enclaveInfo(request: EnclaveInfoRequest, call: OperationCall): Promise<EnclaveInfo>;
   deploy(request: DeployRequest, call: OperationCall): Promise<DeployResult>;
+  rotate(request: RotateRequest, call: OperationCall): Promise<RotateResult>;
+  repair(request: RepairRequest, call: OperationCall): Promise<RepairResult>;
   undeploy(request: UndeployRequest, call: OperationCall): Promise<UndeployResult>;
   status(request: StatusRequest, call: OperationCall): Promise<StatusResult>;
   list(request: ListRequest, call: OperationCall): Promise<ListResult>;
@@ -110,7 +112,7 @@ export interface DeployRequest {
 }
 
 export interface PlannedAction {
-  readonly action: "create" | "update" | "unchanged" | "retain" | "delete";
+  readonly action: "create" | "update" | "unchanged" | "rotate" | "retain" | "delete";
   /** `Deployment hello`, `postgres schema tn_…`. */
   readonly object: string;
 }
@@ -126,6 +128,8 @@ export interface DependencyReport {
 }
 
 export interface DeployResult {
+  /** Id of the operation: `status` takes it. */
+  readonly operation: string;
   readonly enclave: string;
   readonly name: string;
   readonly version: string;
@@ -146,6 +150,47 @@ export interface DeployResult {
   readonly next: string;
 }
 
+export interface RotateRequest {
+  readonly enclave?: string;
+  readonly name: string;
+  /** One managed dependency of its contract; without it, all that have credentials. */
+  readonly dependency?: string;
+}
+
+export interface RotateResult {
+  readonly operation: string;
+  readonly enclave: string;
+  readonly name: string;
+  readonly revision: number;
+  readonly steps: readonly StepTiming[];
+  /** Dependencies that have new credentials now. */
+  readonly rotated: readonly string[];
+  /** Are the old credentials ended? When not, old and new work both. */
+  readonly retired: boolean;
+  readonly workload: Workload;
+  readonly warnings: readonly string[];
+  readonly next: string;
+}
+
+export interface RepairRequest {
+  readonly enclave?: string;
+  readonly name: string;
+}
+
+export interface RepairResult {
+  readonly operation: string;
+  readonly enclave: string;
+  readonly name: string;
+  /** What it did of an operation that had not ended: `none` when there was none. */
+  readonly unfinished: "none" | "finished" | "undone";
+  readonly steps: readonly StepTiming[];
+  /** Each difference that was ended, a phrase; empty when all was as it should be. */
+  readonly mended: readonly string[];
+  readonly failed: readonly Drift[];
+  readonly workload?: Workload;
+  readonly next: string;
+}
+
 export interface UndeployRequest {
   readonly enclave?: string;
   readonly name: string;
@@ -154,6 +199,7 @@ export interface UndeployRequest {
 }
 
 export interface UndeployResult {
+  readonly operation: string;
   readonly enclave: string;
   readonly name: string;
   readonly force: boolean;

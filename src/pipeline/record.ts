@@ -25,13 +25,18 @@ const recordSchema = z.object({
       names: z.record(z.string(), z.string()),
     }),
   ),
+  /**
+   * Dependencies of which more logins work than should: older ones, as no rollout was ready since they were replaced, or
+   * those of a dependency that was taken out of the contract.
+   */
+  pending: z.array(z.string()).optional(),
   /** Present from before an operation's first side effect until after its last. */
   operation: z
     .object({
       kind: z.string(),
       id: z.string(),
       since: z.string(),
-      /** Dependencies of which nothing existed when the first unfinished operation began: safe to undo whole. */
+      /** Dependencies of which nothing existed when the first unfinished operation began: safe to undo whole. Empty from the commit on. */
       absent: z.array(z.string()),
     })
     .optional(),

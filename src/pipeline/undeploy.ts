@@ -1,20 +1,22 @@
-import { randomUUID } from "node:crypto";
 import { closest } from "fastest-levenshtein";
 import type { ObjectKey } from "../cluster/objects.ts";
-import { InvalidInput } from "../errors.ts";
+import { Conflict, InvalidInput } from "../errors.ts";
 import type { Service } from "../exoskeleton/exoskeleton.ts";
 import type { Drift, RegistrarDefinition, Removal } from "../exoskeleton/registrar.ts";
 import { createIdentity, type Identity } from "../tentacle/identity.ts";
 import { objectNames } from "../tentacle/manifests.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
+import { newOperationId, type OperationMark, takeLock } from "./operation.ts";
 import type { OperationCall, UndeployRequest, UndeployResult } from "./operations.ts";
 import { readRecord, recordName, type ReleaseRecord, writeRecord } from "./record.ts";
 import { type StepCall, steps } from "./steps.ts";
 
-interface Start {
+interface Start extends OperationMark {
   readonly identity: Identity;
   /** Deletes the data too. */
   readonly force: boolean;
+  /** Only goes on where this unfinished operation is what the journal shows. */
+  readonly finishes?: string | undefined;
 }
 
 interface Found extends Start {
@@ -28,28 +30,34 @@ interface Found extends Start {
   readonly unreachable: readonly string[];
 }
 
+/** `undeploy`, and what `repair` needs of it. */
+export interface Undeploy {
+  run(request: UndeployRequest, call: OperationCall): Promise<UndeployResult>;
+  /** Takes a tentacle away whose unfinished operation is `finishes`, as that operation would have. */
+  finish(
+    identity: Identity,
+    options: { readonly force: boolean; readonly finishes: string },
+    call: OperationCall,
+  ): Promise<UndeployResult>;
+}
+
 /** Builds `undeploy`. It only goes forward: what it could not finish is in the record, and the next call finishes it. */
-export function createUndeploy(
-  deps: PipelineDependencies,
-): (request: UndeployRequest, call: OperationCall) => Promise<UndeployResult> {
+export function createUndeploy(deps: PipelineDependencies): Undeploy {
   const undeploying = steps<Start>()
     .step({
       name: "lock",
-      async run({ identity, force }, { signal, defer }) {
-        await deps.cluster.requireEnclave(identity.enclave, signal);
-        const lock = await deps.cluster.lock(identity, force ? "undeploy --force" : "undeploy", signal);
-        defer(() => lock.release());
-        return {};
+      async run(state, call) {
+        await deps.cluster.requireEnclave(state.identity.enclave, call.signal);
+        return takeLock(deps, state, call);
       },
     })
     .step({ name: "plan", run: (state, call) => find(deps, state, call) })
     .step({
       name: "journal",
-      async run({ identity, record, force }, { signal }) {
+      async run({ identity, record, kind, id }, { signal }) {
         if (record === undefined) return {};
-        const kind = force ? "undeploy --force" : "undeploy";
         const absent = record.operation?.absent ?? [];
-        const operation = { kind, id: randomUUID(), since: new Date().toISOString(), absent };
+        const operation = { kind, id, since: new Date().toISOString(), absent };
         await writeRecord(deps.cluster, identity, { ...record, operation }, signal);
         return {};
       },
@@ -76,15 +84,24 @@ export function createUndeploy(
       },
     });
 
-  return async (request, call) => {
-    const identity = createIdentity(request.enclave ?? deps.defaultEnclave, request.name);
-    const force = request.force === true || deps.cleanupOnUndeploy;
-    const { state, timings } = await undeploying.run({ identity, force }, call, {
+  async function begin(
+    { identity, force, finishes }: Pick<Start, "identity" | "force" | "finishes">,
+    call: OperationCall,
+  ): Promise<UndeployResult> {
+    const start = {
+      identity,
+      force,
+      finishes,
+      kind: force ? "undeploy --force" : "undeploy",
+      id: newOperationId(),
+    };
+    const { state, timings } = await undeploying.run(start, call, {
       observer: deps.observer,
       onUndoFailed: () => undefined,
     });
     const { removed, removedData, retained, failed } = state;
     return {
+      operation: start.id,
       enclave: identity.enclave,
       name: identity.name,
       force,
@@ -94,6 +111,18 @@ export function createUndeploy(
       failed,
       next: nextStep(identity, force, failed, retained),
     };
+  }
+
+  return {
+    run: (request, call) =>
+      begin(
+        {
+          identity: createIdentity(request.enclave ?? deps.defaultEnclave, request.name),
+          force: request.force === true || deps.cleanupOnUndeploy,
+        },
+        call,
+      ),
+    finish: (identity, options, call) => begin({ identity, ...options }, call),
   };
 }
 
@@ -107,6 +136,10 @@ async function find(
     readRecord(deps.cluster, identity, signal),
     deps.cluster.owned(identity, signal),
   ]);
+  if (state.finishes !== undefined && record?.operation?.id !== state.finishes)
+    throw new Conflict(`another operation on ${identity.key} came in between`, {
+      hint: "Call status to see how it is now.",
+    });
   if (record === undefined && owned.length === 0 && !force)
     throw await unknownTentacle(deps, identity, signal);
   const finished = Object.keys(record?.dependencies ?? {});
@@ -181,7 +214,7 @@ function keepsData({ keepsNothing }: RegistrarDefinition): boolean {
 }
 
 function undeployed(deps: PipelineDependencies, record: ReleaseRecord, unfinished: boolean): ReleaseRecord {
-  const { operation, ...rest } = record;
+  const { operation, pending: _ended, ...rest } = record;
   const gone = deps.exoskeleton.services.filter(({ definition }) => !unfinished && !keepsData(definition));
   const dependencies = Object.fromEntries(
     Object.entries(record.dependencies)

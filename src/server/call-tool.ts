@@ -194,6 +194,8 @@ function redacted(operations: Operations, redactor: Redactor): Operations {
   return {
     enclaveInfo: async (request, call) => redactor.json(await operations.enclaveInfo(request, call)),
     deploy: async (request, call) => redactor.json(await operations.deploy(request, call)),
+    rotate: async (request, call) => redactor.json(await operations.rotate(request, call)),
+    repair: async (request, call) => redactor.json(await operations.repair(request, call)),
     undeploy: async (request, call) => redactor.json(await operations.undeploy(request, call)),
     status: async (request, call) => redactor.json(await operations.status(request, call)),
     list: async (request, call) => redactor.json(await operations.list(request, call)),

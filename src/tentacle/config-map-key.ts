@@ -12,3 +12,11 @@ export function configMapKey(path: string): string {
       : `_${byte.toString(16).toUpperCase().padStart(2, "0")}`;
   }).join("");
 }
+
+/** The path whose key this is. */
+export function pathOfKey(key: string): string {
+  const bytes = key.replaceAll(/_([0-9A-F]{2})/g, (_match, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  return Buffer.from(bytes, "latin1").toString("utf8");
+}

@@ -14,6 +14,7 @@ import { COMPILED_FILE, compileTentacle } from "../engine/compiled.ts";
 import type { Credentials } from "../exoskeleton/registrar.ts";
 import { configMapKey } from "./config-map-key.ts";
 import { denoConfig } from "./deno-config.ts";
+import { SOURCE_KEY, sourceChecksum } from "./deployed-source.ts";
 import { normalFiles } from "./files.ts";
 import { stagesOf } from "./graph.ts";
 import type { Identity } from "./identity.ts";
@@ -25,7 +26,9 @@ import type { FilledDependency, Tentacle } from "./tentacle.ts";
 export interface ManifestInput {
   readonly identity: Identity;
   readonly tentacle: Tentacle;
-  /** workflow.yaml, enriched. */
+  /** workflow.yaml as the author wrote it. */
+  readonly source: string;
+  /** The same, enriched. */
   readonly workflow: string;
   readonly files: Readonly<Record<string, string>>;
   readonly engine: { readonly source: string };
@@ -138,8 +141,16 @@ function codeConfigMap(
   const items = Object.keys(files)
     .toSorted()
     .map((path) => ({ key: configMapKey(path), path }));
-  const data = Object.fromEntries(items.map(({ key, path }) => [key, files[path] ?? ""]));
-  return { configMap: { apiVersion: "v1", kind: "ConfigMap", metadata, data }, items };
+  const data = {
+    ...Object.fromEntries(items.map(({ key, path }) => [key, files[path] ?? ""])),
+    // Not mounted: from it and the files the same tentacle can be made again, with other credentials.
+    [SOURCE_KEY]: input.source,
+  };
+  const annotations = { [CHECKSUM_ANNOTATION]: sourceChecksum(input.source, normalFiles(input.files)) };
+  return {
+    configMap: { apiVersion: "v1", kind: "ConfigMap", metadata: { ...metadata, annotations }, data },
+    items,
+  };
 }
 
 function secret(metadata: ObjectMeta, values: Readonly<Record<string, string>>): Secret {

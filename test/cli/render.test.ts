@@ -29,6 +29,7 @@ const off = createStyle(false);
 const now = Date.parse("2026-03-01T12:00:00Z");
 
 const deployed: DeployResult = {
+  operation: "00a1b2c3d4e5f607",
   enclave: "local",
   name: "ledger",
   version: "1.2.0",
@@ -112,6 +113,7 @@ it("prints a plan as a plan, and the workflow as it would be when asked", () => 
 
 it("prints an undeploy with what is kept and how to delete it", () => {
   const result: UndeployResult = {
+    operation: "00a1b2c3d4e5f607",
     enclave: "local",
     name: "ledger",
     force: false,

@@ -192,6 +192,7 @@ describe.skipIf(!server.available)(`objects on a real API server${skip}`, () => 
         return buildManifests({
           identity,
           tentacle,
+          source: workflowOf(identity.name),
           workflow: workflowOf(identity.name),
           files: { "nodes/one.ts": source },
           engine: { source: "//" },

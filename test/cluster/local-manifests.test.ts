@@ -53,6 +53,7 @@ it("the objects of a tentacle run on this machine as they are, and leave but the
   const objects = buildManifests({
     identity,
     tentacle,
+    source: WORKFLOW,
     workflow: WORKFLOW,
     files: { "nodes/one.ts": "export default () => 1;" },
     engine: { source: ENGINE },

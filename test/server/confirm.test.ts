@@ -19,7 +19,7 @@ function noting() {
         ...noOperations,
         undeploy: async ({ name, force = false }) => {
           destroyed.push(name);
-          const nothing = { steps: [], removed: [], retained: [], failed: [] };
+          const nothing = { operation: "op", steps: [], removed: [], retained: [], failed: [] };
           return { enclave: "local", name, force, ...nothing, next: "Done." };
         },
         deprovisionEnclave: async ({ enclave }) => {

@@ -68,6 +68,7 @@ function attacking(text: string): Operations {
     secrets: async () => ({ ...where, names: [text], changed: false, next: "Deploy." }),
     undeploy: async () => ({
       ...where,
+      operation: "op",
       force: false,
       steps: [],
       removed: [text],

@@ -181,6 +181,8 @@ export const fixtureTools: readonly Tool[] = [
 export const noOperations: Operations = {
   enclaveInfo: refuse,
   deploy: refuse,
+  rotate: refuse,
+  repair: refuse,
   undeploy: refuse,
   status: refuse,
   list: refuse,

@@ -10,6 +10,7 @@ import {
   labels,
 } from "../../src/cluster/objects.ts";
 import { denoConfig } from "../../src/tentacle/deno-config.ts";
+import { readDeployedSource } from "../../src/tentacle/deployed-source.ts";
 import { enrichWorkflow } from "../../src/tentacle/enrich.ts";
 import { createIdentity } from "../../src/tentacle/identity.ts";
 import { buildManifests, type ManifestInput } from "../../src/tentacle/manifests.ts";
@@ -42,6 +43,7 @@ function input(change: Partial<ManifestInput> = {}): ManifestInput {
   return {
     identity: createIdentity("team-a", "hello"),
     tentacle: parseWorkflow(text).tentacle,
+    source: text,
     workflow: enrichWorkflow(text, filled),
     files: { "nodes/a_b.ts": "export default () => 1;", "./lib.ts": "" },
     engine: { source: "engine()" },
@@ -131,7 +133,14 @@ describe("the objects of a tentacle", () => {
       "workflow.yaml",
     ]);
     expect(files["workflow.yaml"]).toContain("host: db.internal");
-    expect(Object.keys(code.data)).toHaveLength(items.length);
+    // And the author's own workflow.yaml, which no pod mounts.
+    expect(Object.keys(code.data)).toHaveLength(items.length + 1);
+    expect(readDeployedSource(code)).toEqual({
+      workflow: text,
+      files: { "nodes/a_b.ts": "export default () => 1;", "lib.ts": "" },
+    });
+    const edited = { ...code, data: { ...code.data, "lib.ts": "edited" } };
+    expect(readDeployedSource(edited)).toBeUndefined();
     for (const key of Object.keys(code.data)) expect(key).toMatch(/^[-._a-zA-Z0-9]+$/);
   });
 

@@ -54,6 +54,7 @@ const info: EnclaveInfo = {
 };
 
 const deployed: DeployResult = {
+  operation: "00a1b2c3d4e5f607",
   ...where,
   version: "1.0.0",
   dry_run: false,
@@ -130,6 +131,7 @@ describe.each([
     () =>
       undeployText({
         ...where,
+        operation: "00a1b2c3d4e5f607",
         force: true,
         steps: [],
         removed: ["schema tn_x"],

@@ -10,6 +10,8 @@ import type {
   ListResult,
   LogsResult,
   ProvisionEnclaveResult,
+  RepairResult,
+  RotateResult,
   RunResult,
   SecretsResult,
   StatusResult,
@@ -20,6 +22,8 @@ import type { enclaveInfo } from "../../tools/enclave-info.ts";
 import type { enclave } from "../../tools/enclave.ts";
 import { tools } from "../../tools/index.ts";
 import type { logs } from "../../tools/logs.ts";
+import type { repair } from "../../tools/repair.ts";
+import type { rotate } from "../../tools/rotate.ts";
 import type { run } from "../../tools/run.ts";
 import type { secrets } from "../../tools/secrets.ts";
 import type { status } from "../../tools/status.ts";
@@ -117,6 +121,8 @@ it("has output schemas that are the operations' results, field by field", () => 
   expectTypeOf<Plain<z.output<typeof deploy.output>>>().toEqualTypeOf<
     Plain<WithOptional<DeployResult, "workflow" | "objects">>
   >();
+  expectTypeOf<Plain<z.output<typeof rotate.output>>>().toEqualTypeOf<Plain<RotateResult>>();
+  expectTypeOf<Plain<z.output<typeof repair.output>>>().toEqualTypeOf<Plain<RepairResult>>();
   expectTypeOf<Plain<z.output<typeof undeploy.output>>>().toEqualTypeOf<Plain<UndeployResult>>();
   expectTypeOf<Plain<z.output<typeof logs.output>>>().toEqualTypeOf<Plain<LogsResult>>();
   expectTypeOf<Plain<z.output<typeof secrets.output>>>().toEqualTypeOf<Plain<SecretsResult>>();

@@ -1,118 +1,29 @@
 import type { AppliedObject, Workload } from "../../cluster/cluster.ts";
-import type { Registration } from "../../exoskeleton/registrar.ts";
-import { stagesOf } from "../../tentacle/graph.ts";
 import type { PipelineDependencies } from "../dependencies.ts";
+import { newOperationId, takeLock } from "../operation.ts";
 import type { DeployRequest, DeployResult, OperationCall, StepTiming } from "../operations.ts";
-import { type ReleaseRecord, writeRecord } from "../record.ts";
-import { type StepCall, steps } from "../steps.ts";
-import { type AppliedSoFar, applyObjects, undoApply } from "./apply.ts";
-import { type Checked, check, type Validated, validate } from "./check.ts";
-import { expectedCredentials, type Plan, plan, render, type Rendered } from "./plan.ts";
-import {
-  closeJournalUndone,
-  openJournal,
-  type Provisioned,
-  register,
-  reportsOf,
-  retire,
-  revert,
-} from "./provision.ts";
-
-interface Start {
-  readonly request: DeployRequest;
-  readonly registered: Map<string, Registration>;
-  readonly applied: AppliedSoFar;
-}
-
-type Planned = Start & Validated & Checked & Plan;
+import { steps } from "../steps.ts";
+import { check, type Validated, validate } from "./check.ts";
+import { expectedCredentials, type Plan, plan, render } from "./plan.ts";
+import { type NotRetired, type Provisioned, reportsOf } from "./provision.ts";
+import { type Ready, type Release, release, releaseOptions, startRelease } from "./release.ts";
 
 /** Builds `deploy`: what is refused is refused before the first write; what fails later is undone. */
 export function createDeploy(
   deps: PipelineDependencies,
 ): (request: DeployRequest, call: OperationCall) => Promise<DeployResult> {
-  const checking = steps<Start>()
+  const checking = steps<Release>()
     .step({ name: "validate", run: async ({ request }) => validate(deps, request) })
     .step({ name: "check", run: (state, call) => check(deps, state.request, state, call) });
-
   const planning = checking.step({ name: "plan", run: (state, call) => plan(deps, state, call) });
-
-  const deploying = checking
-    .step({
-      name: "lock",
-      async run({ identity }, { signal, defer }) {
-        const lock = await deps.cluster.lock(identity, "deploy", signal);
-        defer(() => lock.release());
-        return {};
-      },
-    })
-    .step({ name: "plan", run: (state, call) => plan(deps, state, call) })
-    .step({
-      name: "journal",
-      async run(state, call) {
-        await openJournal(deps, state, call);
-        return {};
-      },
-      undo: (state) => closeJournalUndone(deps, state),
-    })
-    .step({
-      name: "register",
-      run: (state, call) => register(deps, state, call),
-      undo: (state) => revert(deps, state),
-    })
-    .step({ name: "enrich", run: (state) => render(deps, state, state.credentials) })
-    .step({
-      name: "inject",
-      async run({ identity, objects, applied }, call) {
-        const secrets = objects.filter(({ kind }) => kind === "Secret");
-        await applyObjects(deps, identity, secrets, applied, call);
-        return {};
-      },
-      // Stands for `apply` too: both note what they did in the same list.
-      undo: ({ identity, applied }) => undoApply(deps, identity, applied),
-    })
-    .step({
-      name: "apply",
-      async run({ identity, objects, applied }, call) {
-        const others = objects.filter(({ kind }) => kind !== "Secret");
-        await applyObjects(deps, identity, others, applied, call);
-        return {};
-      },
-    })
-    .step({
-      name: "commit",
-      async run(state, call) {
-        const revision = await commit(deps, state, call);
-        call.commit();
-        return { revision };
-      },
-    })
-    .step({
-      name: "rollout",
-      async run({ identity }, { signal, progress }) {
-        return { workload: await deps.cluster.rollout(identity, { signal, progress }) };
-      },
-    })
-    .step({
-      name: "retire",
-      async run(state, call) {
-        await deps.cluster.remove(state.identity, state.prune, call.signal);
-        if (state.workload.state !== "ready") return { notRetired: [] };
-        return { notRetired: await retire(deps, state, call) };
-      },
-    });
-
-  const options = {
-    observer: deps.observer,
-    onUndoFailed: (step: string, error: unknown) =>
-      deps.log.error({ step, err: error }, "undo failed; the next deploy of this tentacle finishes it"),
-  };
+  const deploying = release(
+    checking.step({ name: "lock", run: (state, call) => takeLock(deps, state, call) }),
+    deps,
+  );
+  const options = releaseOptions(deps);
 
   return async (request, call) => {
-    const start = {
-      request,
-      registered: new Map<string, Registration>(),
-      applied: { outcomes: [], before: [] },
-    };
+    const start = startRelease({ kind: "deploy", id: newOperationId(), request, rotate: new Set() });
     for (const value of Object.values(request.secrets ?? {}))
       for (const secret of typeof value === "string" ? [value] : Object.values(value)) deps.onSecret(secret);
     if (request.dryRun === true) {
@@ -129,55 +40,24 @@ export function createDeploy(
   };
 }
 
-/** Writes the record of a finished deploy, and with it closes the journal; returns the revision. */
-async function commit(
-  deps: PipelineDependencies,
-  state: Planned & Provisioned,
-  { signal }: StepCall,
-): Promise<number> {
-  const { identity, tentacle, record, reports, unchanged } = state;
-  const revision = record?.revision ?? 0;
-  if (unchanged) return revision;
-  const retained = Object.entries(record?.dependencies ?? {}).map(
-    ([dependency, entry]) => [dependency, { ...entry, state: "retained" as const }] as const,
-  );
-  const active = reports.map(
-    ({ dependency, service, names }) => [dependency, { service, state: "active" as const, names }] as const,
-  );
-  const next: ReleaseRecord = {
-    format: 1,
-    version: tentacle.version,
-    revision: revision + 1,
-    state: "deployed",
-    deployedAt: new Date().toISOString(),
-    stages: stagesOf(tentacle).map((stage) => [...stage]),
-    dependencies: Object.fromEntries(
-      [...retained, ...active].map(([name, { service, state: now, names }]) => [
-        name,
-        { service, state: now, names: { ...names } },
-      ]),
-    ),
-  };
-  await writeRecord(deps.cluster, identity, next, signal);
-  return next.revision;
-}
-
-type Outcome = Pick<Rendered, "workflow"> & {
+interface Outcome {
+  readonly workflow: string;
   readonly revision: number;
   readonly reports: Provisioned["reports"];
   readonly workload?: Workload;
-  readonly notRetired?: readonly string[];
-};
+  readonly notRetired?: NotRetired;
+}
 
 function describe(
-  state: Planned & { readonly secretWarnings: readonly string[] },
+  state: Ready & Plan,
   timings: readonly StepTiming[],
-  { workflow, revision, reports, workload, notRetired = [] }: Outcome,
+  { workflow, revision, reports, workload, notRetired }: Outcome,
 ): DeployResult {
   const { request, identity, tentacle, actions, applied, warnings, secretWarnings, unchanged } = state;
   const { enclave, name } = identity;
   const dryRun = request.dryRun === true;
   return {
+    operation: state.id,
     enclave,
     name,
     version: tentacle.version,
@@ -194,7 +74,7 @@ function describe(
       outcome,
     })),
     ...(workload !== undefined && { workload }),
-    warnings: [...warnings, ...secretWarnings, ...notRetired],
+    warnings: [...warnings, ...secretWarnings, ...(notRetired?.warnings ?? [])],
     next: nextStep(dryRun, identity, workload),
   };
 }

@@ -12,10 +12,11 @@ import {
   readCredentials,
 } from "../credentials.ts";
 import type { PipelineDependencies } from "../dependencies.ts";
-import type { DeployRequest, PlannedAction } from "../operations.ts";
+import type { PlannedAction } from "../operations.ts";
 import { readRecord, recordName, type ReleaseRecord } from "../record.ts";
 import type { StepCall } from "../steps.ts";
 import type { Checked, Validated } from "./check.ts";
+import type { Release } from "./release.ts";
 
 /** What is there, and what a deploy would make of it. */
 export interface Plan {
@@ -24,8 +25,10 @@ export interface Plan {
   readonly previous: CredentialSet;
   /** By dependency. */
   readonly inspections: Readonly<Record<string, Inspection>>;
-  /** Managed dependencies that the record has as active and the contract no longer names. */
+  /** Managed dependencies that the contract no longer names and that still have access. */
   readonly dropped: readonly string[];
+  /** Managed dependencies that only an unfinished deploy began and the contract no longer names. */
+  readonly abandoned: readonly string[];
   /** Objects of this tentacle that the new version no longer has. */
   readonly prune: readonly ObjectKey[];
   readonly actions: readonly PlannedAction[];
@@ -39,7 +42,7 @@ export interface Rendered {
   readonly objects: readonly ClusterObject[];
 }
 
-type Known = Validated & Checked & { readonly request: DeployRequest };
+type Known = Release & Validated & Checked;
 
 /** Reads the state of cluster and services and compares it with what the author wants; writes nothing. */
 export async function plan(deps: PipelineDependencies, state: Known, { signal }: StepCall): Promise<Plan> {
@@ -59,29 +62,38 @@ export async function plan(deps: PipelineDependencies, state: Known, { signal }:
     ),
   );
 
-  const { objects } = await render(deps, state, expectedCredentials({ services, previous }));
+  const { objects } = await render(deps, state, expectedCredentials({ ...state, previous }));
   const outcomes = await deps.cluster.dryRun(identity, objects, signal, owned);
   const wanted = new Set([...objects.map(objectName), `ConfigMap ${recordName(identity)}`]);
   const prune = owned.filter((key) => !wanted.has(objectName({ kind: key.kind, metadata: key })));
   const contract = new Set<string>(services.map(({ definition }) => definition.dependency));
+  const pending = record?.pending ?? [];
   const dropped = Object.entries(record?.dependencies ?? {})
-    .filter(([dependency, { state: now }]) => now === "active" && !contract.has(dependency))
-    .map(([dependency]) => dependency);
+    .filter(([dependency, { state: now }]) => now === "active" || pending.includes(dependency))
+    .map(([dependency]) => dependency)
+    .filter((dependency) => !contract.has(dependency));
+  const abandoned = (record?.operation?.absent ?? []).filter(
+    (dependency) => !contract.has(dependency) && record?.dependencies[dependency] === undefined,
+  );
 
   const actions: PlannedAction[] = [
     ...services.map((service) => dependencyAction(service, state, inspections)),
     ...dropped.map(
       (dependency) => ({ action: "retain", object: `${dependency} (no longer in the contract)` }) as const,
     ),
+    ...abandoned.map(
+      (dependency) => ({ action: "delete", object: `${dependency} (left by an unfinished deploy)` }) as const,
+    ),
     ...outcomes.map(objectAction),
     ...prune.map(({ kind, name }) => ({ action: "delete", object: `${kind} ${name}` }) as const),
   ];
-  const settled = record?.state === "deployed" && record.operation === undefined;
+  const settled = record?.state === "deployed" && record.operation === undefined && pending.length === 0;
   return {
     record,
     previous,
     inspections,
     dropped,
+    abandoned,
     prune,
     actions,
     unchanged: settled && actions.every(({ action }) => action === "unchanged"),
@@ -92,12 +104,13 @@ export async function plan(deps: PipelineDependencies, state: Known, { signal }:
 export function expectedCredentials({
   services,
   previous,
-}: Pick<Known, "services"> & Pick<Plan, "previous">): CredentialSet {
+  rotate,
+}: Pick<Known, "services" | "rotate"> & Pick<Plan, "previous">): CredentialSet {
   return Object.fromEntries(
-    services.map(({ definition }) => [
-      definition.dependency,
-      previous[definition.dependency] ?? placeholderCredentials(definition),
-    ]),
+    services.map(({ definition }) => {
+      const known = rotate.has(definition.dependency) ? undefined : previous[definition.dependency];
+      return [definition.dependency, known ?? placeholderCredentials(definition)];
+    }),
   );
 }
 
@@ -120,6 +133,7 @@ export async function render(
   const objects = buildManifests({
     identity,
     tentacle,
+    source: request.workflow,
     workflow,
     files: request.files,
     engine: { source: await deps.engine() },
@@ -133,12 +147,13 @@ export async function render(
 
 function dependencyAction(
   { definition }: Service,
-  { identity }: Known,
+  { identity, rotate }: Known,
   inspections: Readonly<Record<string, Inspection>>,
 ): PlannedAction {
   const inspection = inspections[definition.dependency];
   const object = `${definition.service} ${identity.key}`;
   if (inspection?.exists !== true) return { action: "create", object };
+  if (rotate.has(definition.dependency)) return { action: "rotate", object };
   return { action: inspection.drift.length > 0 ? "update" : "unchanged", object };
 }
 

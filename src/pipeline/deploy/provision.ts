@@ -1,5 +1,4 @@
-import { randomUUID } from "node:crypto";
-import type { Registration } from "../../exoskeleton/registrar.ts";
+import { Unavailable } from "../../errors.ts";
 import { type CredentialSet, secretValues } from "../credentials.ts";
 import type { PipelineDependencies } from "../dependencies.ts";
 import type { DependencyReport } from "../operations.ts";
@@ -7,6 +6,7 @@ import { recordName, type ReleaseRecord, writeRecord } from "../record.ts";
 import type { StepCall } from "../steps.ts";
 import type { Checked, Validated } from "./check.ts";
 import type { Plan } from "./plan.ts";
+import type { Release } from "./release.ts";
 
 /** What of the services this deploy has made, filled in while it runs so that a failure half way can be undone. */
 export interface Provisioned {
@@ -14,7 +14,7 @@ export interface Provisioned {
   readonly reports: readonly DependencyReport[];
 }
 
-type Known = Validated & Checked & Plan & { readonly registered: Map<string, Registration> };
+type Known = Release & Validated & Checked & Plan;
 
 /**
  * Records, before the first side effect, that a deploy is under way and of which dependencies nothing existed. A
@@ -26,7 +26,7 @@ export async function openJournal(
   { signal }: StepCall,
 ): Promise<void> {
   if (state.unchanged) return;
-  const { identity, tentacle, record, inspections } = state;
+  const { identity, tentacle, record, inspections, kind, id } = state;
   const absentNow = Object.entries(inspections)
     .filter(([, { exists }]) => !exists)
     .map(([dependency]) => dependency);
@@ -40,7 +40,7 @@ export async function openJournal(
     dependencies: {},
   };
   const absent = [...new Set([...(record?.operation?.absent ?? []), ...absentNow])];
-  const operation = { kind: "deploy", id: randomUUID(), since: new Date().toISOString(), absent };
+  const operation = { kind, id, since: new Date().toISOString(), absent };
   await writeRecord(deps.cluster, identity, { ...base, operation }, signal);
 }
 
@@ -60,16 +60,19 @@ export async function register(
   state: Known,
   call: StepCall,
 ): Promise<Provisioned> {
-  const { identity, services, previous, registered } = state;
+  const { identity, services, previous, registered, rotate } = state;
+  await undoAbandoned(deps, state, call);
   const outcomes = await Promise.allSettled(
     services.map(async ({ definition, registrar }) => {
       const { dependency } = definition;
-      const registration = await (
-        await registrar()
-      ).register(identity, previous[dependency], {
+      const service = await registrar();
+      const bounded = {
         signal: call.signal,
-        progress: (message) => call.progress(`${definition.service}: ${message}`),
-      });
+        progress: (message: string) => call.progress(`${definition.service}: ${message}`),
+      };
+      const registration = rotate.has(dependency)
+        ? await service.rotate(identity, previous[dependency], bounded)
+        : await service.register(identity, previous[dependency], bounded);
       registered.set(dependency, registration);
       secretValues(definition, registration.credentials).forEach(deps.onSecret);
     }),
@@ -81,6 +84,27 @@ export async function register(
     [...registered].map(([name, { credentials: values }]) => [name, values]),
   );
   return { credentials, reports: await reportsOf(state) };
+}
+
+/** Removes what an unfinished deploy made for dependencies that this version does not have: no release ever had them. */
+async function undoAbandoned(
+  deps: PipelineDependencies,
+  { identity, abandoned }: Known,
+  { signal }: StepCall,
+): Promise<void> {
+  for (const dependency of abandoned) {
+    const registrar = await deps.exoskeleton.require(dependency).registrar();
+    const { failed } = await registrar.unregister(identity, { data: "delete" }, { signal });
+    const [first] = failed;
+    if (first !== undefined)
+      throw new Unavailable(
+        `what an unfinished deploy left of ${dependency} could not be removed: ${first.item} ${first.problem}`,
+        {
+          reason: "failed",
+          hint: "Repeat the call when the cause is gone: it goes on there.",
+        },
+      );
+  }
 }
 
 /** Takes back what this attempt, or an unfinished one before it, made in the services; never what was there before. */
@@ -104,36 +128,46 @@ export async function revert(deps: PipelineDependencies, state: Known): Promise<
     throw new AggregateError(failures, `could not undo ${failures.length} of ${services.length}`);
 }
 
+/** What could not be ended: of which dependencies, and why. */
+export interface NotRetired {
+  readonly pending: readonly string[];
+  readonly warnings: readonly string[];
+}
+
 /** Ends what the new version no longer uses: credentials that were replaced, dependencies that were taken out. */
 export async function retire(
   deps: PipelineDependencies,
   state: Known & Provisioned,
   { signal }: StepCall,
-): Promise<readonly string[]> {
+): Promise<NotRetired> {
   const { identity, services, credentials, dropped, unchanged } = state;
-  const failed: string[] = [];
+  const failed: { readonly dependency: string; readonly problem: string }[] = [];
+  const attempt = async (dependency: string, what: string, work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      const why = error instanceof Error ? error.message : "unknown reason";
+      failed.push({ dependency, problem: `${what} could not be ended: ${why}` });
+    }
+  };
   for (const { definition, registrar } of unchanged ? [] : services) {
     const current = credentials[definition.dependency];
     if (current === undefined) continue;
-    await attempt(failed, `${definition.service}: old credentials`, async () =>
+    await attempt(definition.dependency, `${definition.service}: old credentials`, async () =>
       (await registrar()).retire(identity, current, { signal }),
     );
   }
   for (const dependency of dropped)
-    await attempt(failed, `${dependency}: access`, async () => {
+    await attempt(dependency, `${dependency}: access`, async () => {
       const registrar = await deps.exoskeleton.require(dependency).registrar();
       const removal = await registrar.unregister(identity, { data: "keep" }, { signal });
-      failed.push(...removal.failed.map(({ item, problem }) => `${dependency}: ${item}: ${problem}`));
+      for (const { item, problem } of removal.failed)
+        failed.push({ dependency, problem: `${dependency}: ${item}: ${problem}` });
     });
-  return failed;
-}
-
-async function attempt(failed: string[], what: string, work: () => Promise<void>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    failed.push(`${what} could not be ended: ${error instanceof Error ? error.message : "unknown reason"}`);
-  }
+  return {
+    pending: [...new Set(failed.map(({ dependency }) => dependency))],
+    warnings: failed.map(({ problem }) => problem),
+  };
 }
 
 /** What each service calls the tentacle, and what this deploy made and mended there so far. */

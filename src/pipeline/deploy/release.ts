@@ -1,0 +1,180 @@
+import type { Workload } from "../../cluster/cluster.ts";
+import type { Registration } from "../../exoskeleton/registrar.ts";
+import { stagesOf } from "../../tentacle/graph.ts";
+import type { PipelineDependencies } from "../dependencies.ts";
+import type { DeployRequest } from "../operations.ts";
+import { readRecord, type ReleaseRecord, writeRecord } from "../record.ts";
+import type { RunOptions, StepCall, Steps } from "../steps.ts";
+import { type AppliedSoFar, applyObjects, undoApply } from "./apply.ts";
+import type { Checked, Validated } from "./check.ts";
+import { type Plan, plan, render, type Rendered } from "./plan.ts";
+import {
+  closeJournalUndone,
+  type NotRetired,
+  openJournal,
+  type Provisioned,
+  register,
+  retire,
+  revert,
+} from "./provision.ts";
+
+/** What makes one release of a tentacle differ from another. */
+export interface Release {
+  /** `deploy`, `rotate`, `repair`: for the lock and the journal. */
+  readonly kind: string;
+  readonly id: string;
+  readonly request: DeployRequest;
+  /** Dependencies that get new credentials although the old ones work. */
+  readonly rotate: ReadonlySet<string>;
+  readonly registered: Map<string, Registration>;
+  readonly applied: AppliedSoFar;
+}
+
+/** What a release knows once it is checked and the tentacle locked. */
+export type Ready = Release & Validated & Checked & { readonly secretWarnings: readonly string[] };
+
+/** What a release has done at its end. */
+export type Released = Plan &
+  Provisioned &
+  Rendered & { readonly revision: number; readonly workload: Workload; readonly notRetired: NotRetired };
+
+/** Where every release begins. */
+export function startRelease(of: Pick<Release, "kind" | "id" | "request" | "rotate">): Release {
+  return { ...of, registered: new Map(), applied: { outcomes: [], before: [] } };
+}
+
+/**
+ * Adds the steps that bring cluster and services to what is wanted, whoever wants it: a deploy, a rotation, a repair. What
+ * fails before `commit` is undone; what follows it only ends what nobody uses any more.
+ */
+export function release<In extends object, S extends Ready>(
+  list: Steps<In, S>,
+  deps: PipelineDependencies,
+): Steps<In, S & Released> {
+  return list
+    .step<Plan>({ name: "plan", run: (state, call) => plan(deps, state, call) })
+    .step({
+      name: "journal",
+      async run(state, call) {
+        await openJournal(deps, state, call);
+        return {};
+      },
+      undo: (state) => closeJournalUndone(deps, state),
+    })
+    .step<Provisioned>({
+      name: "register",
+      run: (state, call) => register(deps, state, call),
+      undo: (state) => revert(deps, state),
+    })
+    .step<Rendered>({ name: "enrich", run: (state) => render(deps, state, state.credentials) })
+    .step({
+      name: "inject",
+      async run({ identity, objects, applied }, call) {
+        const secrets = objects.filter(({ kind }) => kind === "Secret");
+        await applyObjects(deps, identity, secrets, applied, call);
+        return {};
+      },
+      // Stands for `apply` too: both note what they did in the same list.
+      undo: ({ identity, applied }) => undoApply(deps, identity, applied),
+    })
+    .step({
+      name: "apply",
+      async run({ identity, objects, applied }, call) {
+        const others = objects.filter(({ kind }) => kind !== "Secret");
+        await applyObjects(deps, identity, others, applied, call);
+        return {};
+      },
+    })
+    .step<{ revision: number }>({
+      name: "commit",
+      async run(state, call) {
+        const revision = await commit(deps, state, call);
+        call.commit();
+        return { revision };
+      },
+    })
+    .step<{ workload: Workload }>({
+      name: "rollout",
+      async run({ identity }, { signal, progress }) {
+        return { workload: await deps.cluster.rollout(identity, { signal, progress }) };
+      },
+    })
+    .step<{ notRetired: NotRetired }>({
+      name: "retire",
+      async run(state, call) {
+        await deps.cluster.remove(state.identity, state.prune, call.signal);
+        if (state.workload.state === "ready") return { notRetired: await retire(deps, state, call) };
+        const pending = state.unchanged ? [] : pendingOf(state);
+        return { notRetired: { pending, warnings: [] } };
+      },
+    })
+    .step({
+      name: "close",
+      async run(state, { signal }) {
+        if (!state.unchanged) await closeJournal(deps, state, signal);
+        return {};
+      },
+    });
+}
+
+/** Runs a release as `deploy` and its relatives do. */
+export function releaseOptions(deps: PipelineDependencies): RunOptions {
+  return {
+    observer: deps.observer,
+    onUndoFailed: (step: string, error: unknown) =>
+      deps.log.error({ step, err: error }, "undo failed; the next operation on this tentacle finishes it"),
+  };
+}
+
+/** Writes the record of the new version; the journal stays open until what it replaced has ended. Returns the revision. */
+async function commit(
+  deps: PipelineDependencies,
+  state: Ready & Plan & Provisioned,
+  { signal }: StepCall,
+): Promise<number> {
+  const { identity, tentacle, record, reports, unchanged, kind, id } = state;
+  const revision = record?.revision ?? 0;
+  if (unchanged) return revision;
+  const retained = Object.entries(record?.dependencies ?? {}).map(
+    ([dependency, entry]) => [dependency, { ...entry, state: "retained" as const }] as const,
+  );
+  const active = reports.map(
+    ({ dependency, service, names }) => [dependency, { service, state: "active" as const, names }] as const,
+  );
+  const now = new Date().toISOString();
+  const next: ReleaseRecord = {
+    format: 1,
+    version: tentacle.version,
+    revision: revision + 1,
+    state: "deployed",
+    deployedAt: now,
+    stages: stagesOf(tentacle).map((stage) => [...stage]),
+    dependencies: Object.fromEntries(
+      [...retained, ...active].map(([name, { service, state: entry, names }]) => [
+        name,
+        { service, state: entry, names: { ...names } },
+      ]),
+    ),
+    pending: [...pendingOf(state)],
+    operation: { kind, id, since: now, absent: [] },
+  };
+  await writeRecord(deps.cluster, identity, next, signal);
+  return next.revision;
+}
+
+/** Dependencies of which something may have to end after the commit. */
+function pendingOf({ services, dropped }: Ready & Plan): readonly string[] {
+  return [...services.map(({ definition }) => definition.dependency), ...dropped];
+}
+
+async function closeJournal(
+  deps: PipelineDependencies,
+  { identity, notRetired }: Ready & { readonly notRetired: NotRetired },
+  signal: AbortSignal,
+): Promise<void> {
+  const record = await readRecord(deps.cluster, identity, signal);
+  if (record === undefined) return;
+  const { operation: _ended, pending: _before, ...rest } = record;
+  const pending = [...notRetired.pending];
+  await writeRecord(deps.cluster, identity, { ...rest, ...(pending.length > 0 && { pending }) }, signal);
+}

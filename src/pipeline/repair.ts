@@ -1,0 +1,104 @@
+import { createIdentity, type Identity } from "../tentacle/identity.ts";
+import type { PipelineDependencies } from "./dependencies.ts";
+import { type Release, type Released, releaseOptions } from "./deploy/release.ts";
+import { type Deployed, isBeingRemoved, readDeployed, sourceLost } from "./deployed.ts";
+import { newOperationId } from "./operation.ts";
+import type { OperationCall, Operations, RepairResult, UndeployResult } from "./operations.ts";
+import { releaseDeployed } from "./rotate.ts";
+import { type Undeploy, unknownTentacle } from "./undeploy.ts";
+
+/**
+ * Builds `repair`: finishes or undoes what the journal shows, and makes cluster and services be as deployed. An unfinished
+ * deploy is finished when its code is in the cluster already, and undone when it is not.
+ */
+export function createRepair(deps: PipelineDependencies, undeploy: Undeploy): Operations["repair"] {
+  const mending = releaseDeployed(deps);
+  const options = releaseOptions(deps);
+
+  async function mend(identity: Identity, found: Deployed, call: OperationCall): Promise<RepairResult> {
+    const start = { kind: "repair", id: newOperationId(), identity, choose: () => [] };
+    const { state, timings } = await mending.run(start, call, options);
+    const { workload, notRetired } = state;
+    const mended = mendedIn(state);
+    return {
+      operation: start.id,
+      enclave: identity.enclave,
+      name: identity.name,
+      unfinished: found.record?.operation === undefined ? "none" : "finished",
+      steps: timings,
+      mended,
+      failed: notRetired.warnings.map((problem) => ({ item: "old credentials", problem })),
+      workload,
+      next:
+        workload.state === "ready"
+          ? "It is as it was deployed, and ready."
+          : "It is as it was deployed, but not ready: call logs to see why.",
+    };
+  }
+
+  return async (request, call) => {
+    const identity = createIdentity(request.enclave ?? deps.defaultEnclave, request.name);
+    await deps.cluster.requireEnclave(identity.enclave, call.signal);
+    const found = await readDeployed(deps, identity, call.signal);
+    const { record, source } = found;
+    if (record === undefined) throw await unknownTentacle(deps, identity, call.signal);
+    const { operation } = record;
+    if (operation !== undefined && isBeingRemoved(record)) {
+      const force = operation.kind.includes("--force");
+      return removed(await undeploy.finish(identity, { force, finishes: operation.id }, call), "finished");
+    }
+    if (source !== undefined && !isRetained(found)) return mend(identity, found, call);
+    if (operation !== undefined && record.state === "undeployed")
+      return removed(
+        await undeploy.finish(identity, { force: false, finishes: operation.id }, call),
+        "undone",
+      );
+    if (!isRetained(found)) throw sourceLost(identity);
+    return {
+      operation: newOperationId(),
+      enclave: identity.enclave,
+      name: identity.name,
+      unfinished: "none",
+      steps: [],
+      mended: [],
+      failed: [],
+      next: "It is undeployed and its data kept: deploy again to use it.",
+    };
+  };
+}
+
+/** Undeployed, and nothing under way. */
+function isRetained({ record }: Deployed): boolean {
+  return record?.state === "undeployed" && record.operation === undefined;
+}
+
+function removed(result: UndeployResult, unfinished: "finished" | "undone"): RepairResult {
+  const { operation, enclave, name, steps, failed, next } = result;
+  const what = unfinished === "finished" ? "finished an undeploy" : "undid an unfinished deploy";
+  return {
+    operation,
+    enclave,
+    name,
+    unfinished,
+    steps,
+    mended: [what, ...result.removed.map((item) => `removed ${item}`)],
+    failed,
+    next,
+  };
+}
+
+function mendedIn({ reports, applied, prune, abandoned }: Release & Released): readonly string[] {
+  return [
+    ...reports.flatMap(({ service, created, repaired }) => [
+      ...repaired.map((what) => `${service}: ${what}`),
+      ...created.map((what) => `${service}: made ${what}`),
+    ]),
+    ...abandoned.map((dependency) => `${dependency}: removed what an unfinished deploy left`),
+    ...applied.outcomes.flatMap(({ kind, name, outcome }) =>
+      outcome === "unchanged"
+        ? []
+        : [`${kind} ${name} ${outcome === "created" ? "was missing" : "differed from what was deployed"}`],
+    ),
+    ...prune.map(({ kind, name }) => `${kind} ${name} was removed: it is no part of the tentacle`),
+  ];
+}

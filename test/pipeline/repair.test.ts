@@ -1,0 +1,149 @@
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { InvalidInput } from "../../src/errors.ts";
+import { readCredentials } from "../../src/pipeline/credentials.ts";
+import { readRecord, type ReleaseRecord, writeRecord } from "../../src/pipeline/record.ts";
+import { createIdentity, type Identity } from "../../src/tentacle/identity.ts";
+import {
+  clearEnclave,
+  createTestPlatform,
+  ECHO,
+  freshCall,
+  freshName,
+  type TestPlatform,
+  workflowOf,
+} from "../support/platform.ts";
+
+const services = inject("services");
+const { signal } = new AbortController();
+const POSTGRES = "tentacular-postgres";
+const files = { "nodes/one.ts": ECHO };
+
+const reason = services.postgres.available ? undefined : services.postgres.reason;
+if (reason !== undefined) console.warn(`repair with Postgres is skipped: ${reason}`);
+
+describe.skipIf(reason !== undefined)("repair", () => {
+  let platform: TestPlatform;
+  const enclave = freshName("repaired");
+  beforeAll(async () => {
+    platform = await createTestPlatform(services, ["postgres"]);
+  });
+  afterAll(async () => {
+    await clearEnclave(platform, enclave);
+    await platform.close();
+  });
+
+  const deploy = (name: string) =>
+    platform.operations.deploy({ enclave, workflow: workflowOf(name, [POSTGRES]), files }, freshCall());
+  const repair = (name: string) => platform.operations.repair({ enclave, name }, freshCall());
+
+  /** Leaves the journal as a process leaves it that is killed in the middle of an operation. */
+  async function interrupt(identity: Identity, kind: string, absent: string[] = []): Promise<void> {
+    const record: ReleaseRecord = (await readRecord(platform.cluster, identity, signal)) ?? {
+      format: 1,
+      version: "1.0",
+      revision: 0,
+      state: "undeployed",
+      deployedAt: new Date().toISOString(),
+      stages: [],
+      dependencies: {},
+    };
+    const operation = { kind, id: "00a1b2c3d4e5f607", since: new Date().toISOString(), absent };
+    await writeRecord(platform.cluster, identity, { ...record, operation }, signal);
+  }
+
+  async function existsInPostgres(identity: Identity): Promise<boolean> {
+    const registrar = await platform.exoskeleton.require(POSTGRES).registrar();
+    return (await registrar.inspect(identity, undefined, { signal })).exists;
+  }
+
+  test("finishes a deploy whose code is there, mends service and cluster, and says what", async () => {
+    const identity = createIdentity(enclave, "damaged");
+    await deploy("damaged");
+    const { user } = (await readCredentials(platform.cluster, identity, signal))[POSTGRES] ?? {};
+    if (platform.database === undefined) throw new Error("no database");
+    const { root } = platform.database;
+    await root`alter role ${root(String(user))} nologin`;
+    await platform.cluster.remove(
+      identity,
+      [
+        { kind: "Deployment", name: "damaged" },
+        { kind: "NetworkPolicy", name: "damaged" },
+      ],
+      signal,
+    );
+    await interrupt(identity, "deploy");
+    expect(await platform.operations.status({ enclave, name: "damaged" }, freshCall())).toMatchObject({
+      state: "interrupted",
+    });
+
+    const result = await repair("damaged");
+    expect(result).toMatchObject({ unfinished: "finished", failed: [], workload: { state: "ready" } });
+    expect(result.mended).toContain(`postgres: login ${String(user)} may not log in`);
+    expect(result.mended).toContain("Deployment damaged was missing");
+    expect(result.mended).toContain("NetworkPolicy damaged was missing");
+    expect(
+      await platform.operations.status({ enclave, name: "damaged", detail: true }, freshCall()),
+    ).toMatchObject({ state: "ready", dependencies: [{ state: "active" }] });
+    expect(await deploy("damaged")).toMatchObject({ changed: false });
+    expect(await repair("damaged")).toMatchObject({ unfinished: "none", mended: [] });
+  });
+
+  test("makes credentials anew when the Secret was deleted by hand", async () => {
+    const identity = createIdentity(enclave, "bereft");
+    await deploy("bereft");
+    await platform.cluster.remove(identity, [{ kind: "Secret", name: "bereft-exoskeleton" }], signal);
+    expect((await repair("bereft")).mended).toContain("Secret bereft-exoskeleton was missing");
+    const run = await platform.operations.run({ enclave, name: "bereft", input: 1 }, freshCall());
+    expect(run).toMatchObject({ ok: true });
+  });
+
+  test("undoes a first deploy whose code is not there yet", async () => {
+    const identity = createIdentity(enclave, "begun");
+    await interrupt(identity, "deploy", [POSTGRES]);
+    const registrar = await platform.exoskeleton.require(POSTGRES).registrar();
+    await registrar.register(identity, undefined, { signal });
+    expect(await repair("begun")).toMatchObject({ unfinished: "undone", failed: [] });
+    expect(await existsInPostgres(identity)).toBe(false);
+    expect(await platform.cluster.owned(identity, signal)).toEqual([]);
+  });
+
+  test.each(["undeploy", "undeploy --force"])("finishes an interrupted %s", async (kind) => {
+    const name = kind === "undeploy" ? "leaving" : "vanishing";
+    const identity = createIdentity(enclave, name);
+    await deploy(name);
+    await interrupt(identity, kind);
+    expect(await repair(name)).toMatchObject({ unfinished: "finished", failed: [] });
+    expect(await existsInPostgres(identity)).toBe(kind === "undeploy");
+    const left = await platform.cluster.owned(identity, signal);
+    expect(left.map((key) => key.kind)).toEqual(kind === "undeploy" ? ["ConfigMap"] : []);
+    if (kind === "undeploy") expect(await repair(name)).toMatchObject({ unfinished: "none", mended: [] });
+  });
+
+  test("a later deploy without a dependency that an interrupted one had begun leaves nothing of it", async () => {
+    const identity = createIdentity(enclave, "changed-mind");
+    await interrupt(identity, "deploy", [POSTGRES]);
+    const registrar = await platform.exoskeleton.require(POSTGRES).registrar();
+    await registrar.register(identity, undefined, { signal });
+    const plain = { enclave, workflow: workflowOf("changed-mind"), files };
+    expect(await platform.operations.deploy(plain, freshCall())).toMatchObject({ dependencies: [] });
+    expect(await existsInPostgres(identity)).toBe(false);
+  });
+
+  test("does not take code for the author's that somebody edited in the cluster", async () => {
+    const identity = createIdentity(enclave, "edited");
+    await deploy("edited");
+    const code = await platform.cluster.readConfigMap(enclave, "edited-code", signal);
+    if (code === undefined) throw new Error("no code");
+    const key = "nodes_2Fone.ts";
+    await platform.cluster.apply(
+      identity,
+      [{ ...code, data: { ...code.data, [key]: `${code.data[key]}// edited` } }],
+      signal,
+    );
+    const error = await repair("edited").catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(InvalidInput);
+    expect(String(error)).toContain("edited-code");
+    expect(await deploy("edited")).toMatchObject({ changed: true });
+    expect(await repair("edited")).toMatchObject({ mended: [] });
+  });
+});
