@@ -16,10 +16,11 @@ export async function applyObjects(
   deps: PipelineDependencies,
   identity: Identity,
   objects: readonly ClusterObject[],
-  applied: AppliedSoFar,
+  { applied, present }: { readonly applied: AppliedSoFar; readonly present: ReadonlySet<string> },
   { signal }: StepCall,
 ): Promise<void> {
-  applied.before.push(...(await deps.cluster.read(identity, objects.map(keyOf), signal)));
+  const replaced = objects.map(keyOf).filter((key) => present.has(nameOf(key)));
+  applied.before.push(...(await deps.cluster.read(identity, replaced, signal)));
   for (const isPod of [false, true]) {
     const some = objects.filter(({ kind }) => (kind === "Deployment") === isPod);
     const attempts = await Promise.allSettled(

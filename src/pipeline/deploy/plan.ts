@@ -1,5 +1,5 @@
 import type { AppliedObject } from "../../cluster/cluster.ts";
-import type { ClusterObject, ObjectKey } from "../../cluster/objects.ts";
+import { type ClusterObject, labels, type ObjectKey } from "../../cluster/objects.ts";
 import type { Service } from "../../exoskeleton/exoskeleton.ts";
 import type { Credentials, Inspection } from "../../exoskeleton/registrar.ts";
 import { enrichWorkflow } from "../../tentacle/enrich.ts";
@@ -31,6 +31,8 @@ export interface Plan {
   readonly abandoned: readonly string[];
   /** Objects of this tentacle that the new version no longer has. */
   readonly prune: readonly ObjectKey[];
+  /** `Deployment hello`: objects of the new version that are there already. */
+  readonly present: ReadonlySet<string>;
   readonly actions: readonly PlannedAction[];
   /** Nothing differs: no write is needed, not even the journal's. */
   readonly unchanged: boolean;
@@ -47,23 +49,26 @@ type Known = Release & Validated & Checked;
 /** Reads the state of cluster and services and compares it with what the author wants; writes nothing. */
 export async function plan(deps: PipelineDependencies, state: Known, { signal }: StepCall): Promise<Plan> {
   const { identity, services } = state;
-  const [record, previous, owned] = await Promise.all([
+  const [record, previous] = await Promise.all([
     readRecord(deps.cluster, identity, signal),
     readCredentials(deps.cluster, identity, signal),
-    deps.cluster.owned(identity, signal),
   ]);
-  const inspections = Object.fromEntries(
-    await Promise.all(
-      services.map(async (service) => {
-        const { dependency } = service.definition;
-        const registrar = await service.registrar();
-        return [dependency, await registrar.inspect(identity, previous[dependency], { signal })] as const;
-      }),
-    ),
-  );
+  // What is not recorded is nearly always not there; where something is, the dry run meets it.
+  const [recorded, ...inspected] = await Promise.all([
+    record === undefined ? [] : deps.cluster.owned(identity, signal),
+    ...services.map(async (service) => {
+      const { dependency } = service.definition;
+      const registrar = await service.registrar();
+      return [dependency, await registrar.inspect(identity, previous[dependency], { signal })] as const;
+    }),
+  ]);
+  const inspections = Object.fromEntries(inspected);
 
   const { objects } = await render(deps, state, expectedCredentials({ ...state, previous }));
-  const outcomes = await deps.cluster.dryRun(identity, objects, signal, owned);
+  const outcomes = await deps.cluster.dryRun(identity, objects, signal, recorded);
+  const present = objects.filter((_, index) => outcomes[index]?.outcome !== "created");
+  const isLost = record === undefined && present.some(({ metadata }) => metadata.labels?.[labels.tentacle]);
+  const owned = isLost ? await deps.cluster.owned(identity, signal) : recorded;
   const wanted = new Set([...objects.map(objectName), `ConfigMap ${recordName(identity)}`]);
   const prune = owned.filter((key) => !wanted.has(objectName({ kind: key.kind, metadata: key })));
   const contract = new Set<string>(services.map(({ definition }) => definition.dependency));
@@ -95,6 +100,7 @@ export async function plan(deps: PipelineDependencies, state: Known, { signal }:
     dropped,
     abandoned,
     prune,
+    present: new Set(present.map(objectName)),
     actions,
     unchanged: settled && actions.every(({ action }) => action === "unchanged"),
   };

@@ -69,9 +69,9 @@ export function release<In extends object, S extends Ready>(
     .step<Rendered>({ name: "enrich", run: (state) => render(deps, state, state.credentials) })
     .step({
       name: "inject",
-      async run({ identity, objects, applied }, call) {
+      async run({ identity, objects, applied, present }, call) {
         const secrets = objects.filter(({ kind }) => kind === "Secret");
-        await applyObjects(deps, identity, secrets, applied, call);
+        await applyObjects(deps, identity, secrets, { applied, present }, call);
         return {};
       },
       // Stands for `apply` too: both note what they did in the same list.
@@ -79,9 +79,9 @@ export function release<In extends object, S extends Ready>(
     })
     .step({
       name: "apply",
-      async run({ identity, objects, applied }, call) {
+      async run({ identity, objects, applied, present }, call) {
         const others = objects.filter(({ kind }) => kind !== "Secret");
-        await applyObjects(deps, identity, others, applied, call);
+        await applyObjects(deps, identity, others, { applied, present }, call);
         return {};
       },
     })
