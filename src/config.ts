@@ -7,6 +7,7 @@ import type { ServiceAccountRef } from "./cluster/enclave-objects.ts";
 import { InvalidInput, type Issue } from "./errors.ts";
 import type { RegistrarDefinition } from "./exoskeleton/registrar.ts";
 import { describeModes, modeNames, type Setting, type SettingSpecs } from "./exoskeleton/settings.ts";
+import type { PodOptions } from "./tentacle/pod.ts";
 
 /** Environment variables by name; `process.env` is read in this file alone. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -68,6 +69,8 @@ export interface ServerConfig {
   /** Programs to use instead of those found on PATH or fetched. */
   readonly programs: { readonly deno?: string; readonly natsServer?: string; readonly rustfs?: string };
   readonly image?: string;
+  /** What holds for every tentacle's pod on Kubernetes. */
+  readonly pod: PodOptions;
   readonly cluster: ClusterConfig;
   /** How `tntc serve` listens. */
   readonly http: HttpConfig;
@@ -80,6 +83,9 @@ export interface ServerConfig {
 }
 
 const flag = z.stringbool();
+const kubernetesName = z
+  .string()
+  .regex(/^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/, "a name of a Kubernetes object");
 
 /** Settings of the server itself. Those of a service stand in its registrar's definition. */
 export const coreSettings = {
@@ -162,6 +168,20 @@ export const coreSettings = {
     required: false,
     secret: false,
     doc: "Container image with Deno that runs tentacles on Kubernetes.",
+  },
+  runtimeClass: {
+    env: "TENTACULAR_RUNTIME_CLASS",
+    schema: kubernetesName.optional(),
+    required: false,
+    secret: false,
+    doc: "RuntimeClass of the tentacles' pods on Kubernetes: a sandbox such as gVisor. Default: that of the cluster.",
+  },
+  spiffeCsiDriver: {
+    env: "TENTACULAR_SPIFFE_CSI_DRIVER",
+    schema: kubernetesName.optional(),
+    required: false,
+    secret: false,
+    doc: "CSI driver of SPIFFE (`csi.spiffe.io`): with it each pod finds the socket of the Workload API in `/spiffe-workload-api`. Default: none is mounted.",
   },
   httpHost: {
     env: "TENTACULAR_HTTP_HOST",
@@ -282,6 +302,8 @@ export function loadServerConfig(
       defaultEnclave: z.string(),
       logLevel: coreSettings.logLevel.schema,
       image: z.string().optional(),
+      runtimeClass: z.string().optional(),
+      spiffeCsiDriver: z.string().optional(),
       cluster: coreSettings.cluster.schema,
       kubeconfig: z.string().optional(),
       kubeContext: z.string().optional(),
@@ -296,7 +318,7 @@ export function loadServerConfig(
     })
     .parse(core.values);
   const { deno, natsServer, rustfs, httpHost, httpPort, httpToken, httpAllowedHosts, ...more } = parsed;
-  const { cluster, kubeconfig, kubeContext, serviceAccount, ...rest } = more;
+  const { cluster, kubeconfig, kubeContext, serviceAccount, runtimeClass, spiffeCsiDriver, ...rest } = more;
   return {
     ...rest,
     stateDir,
@@ -304,6 +326,7 @@ export function loadServerConfig(
     pathEnv,
     exoskeletonEnabled: exoskeleton,
     programs: { deno, natsServer, rustfs },
+    pod: cluster === "local" ? {} : { runtimeClass, spiffeCsiDriver },
     cluster:
       cluster === "local"
         ? { kind: "local" }

@@ -62,6 +62,7 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
     cleanupOnUndeploy: config.cleanupOnUndeploy,
     engine: readEngineBundle,
     image: config.image,
+    pod: config.pod,
     log,
     onSecret: (value) => redactor.add(value),
   });

@@ -1,3 +1,4 @@
+import type { ServiceBackend, ServiceRef } from "../tentacle/cluster-host.ts";
 import type { Identity } from "../tentacle/identity.ts";
 import type { EnclaveQuota } from "./enclave-objects.ts";
 import type { ClusterObject, ConfigMap, ObjectKey, ObjectKind, Secret } from "./objects.ts";
@@ -74,6 +75,9 @@ export interface Cluster {
     keys: readonly ObjectKey[],
     signal: AbortSignal,
   ): Promise<readonly ClusterObject[]>;
+
+  /** The pods behind a Service of any namespace; undefined when there are none to be known of. */
+  service(ref: ServiceRef, signal: AbortSignal): Promise<ServiceBackend | undefined>;
 
   /** The objects of a tentacle that carry its labels. */
   owned(identity: Identity, signal: AbortSignal): Promise<readonly ObjectKey[]>;

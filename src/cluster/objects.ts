@@ -49,7 +49,8 @@ export type VolumeSource =
         }[];
       };
     }
-  | { readonly emptyDir: { readonly sizeLimit?: string } };
+  | { readonly emptyDir: { readonly sizeLimit?: string } }
+  | { readonly csi: { readonly driver: string; readonly readOnly: boolean } };
 
 export type Volume = { readonly name: string } & VolumeSource;
 

@@ -50,6 +50,7 @@ const volume = z.union([
     }),
   }),
   z.looseObject({ name: z.string(), emptyDir: z.looseObject({ sizeLimit: z.string().optional() }) }),
+  z.looseObject({ name: z.string(), csi: z.looseObject({ driver: z.string(), readOnly: z.boolean() }) }),
 ]);
 
 const container = z.looseObject({

@@ -1,6 +1,7 @@
 import type { Cluster } from "../cluster/cluster.ts";
 import type { Exoskeleton } from "../exoskeleton/exoskeleton.ts";
 import type { Logger } from "../log.ts";
+import type { PodOptions } from "../tentacle/pod.ts";
 import type { StepObserver } from "./steps.ts";
 
 /** What the operations work with. */
@@ -14,6 +15,7 @@ export interface PipelineDependencies {
   readonly engine: () => Promise<string>;
   /** Container image with Deno; the manifests' default when absent. */
   readonly image?: string | undefined;
+  readonly pod?: PodOptions;
   readonly log: Logger;
   /** Told every secret value before it can reach a result, a log line or an error. */
   readonly onSecret: (value: string) => void;

@@ -12,6 +12,7 @@ import {
 } from "../cluster/objects.ts";
 import { COMPILED_FILE, compileTentacle } from "../engine/compiled.ts";
 import type { Credentials } from "../exoskeleton/registrar.ts";
+import type { ServiceBackend } from "./cluster-host.ts";
 import { configMapKey } from "./config-map-key.ts";
 import { denoConfig } from "./deno-config.ts";
 import { SOURCE_KEY, sourceChecksum } from "./deployed-source.ts";
@@ -19,7 +20,7 @@ import { normalFiles } from "./files.ts";
 import { stagesOf } from "./graph.ts";
 import type { Identity } from "./identity.ts";
 import { networkPolicy } from "./network-policy.ts";
-import { DENO_IMAGE, ENGINE_PORT, podSpec } from "./pod.ts";
+import { DENO_IMAGE, ENGINE_PORT, type PodOptions, podSpec } from "./pod.ts";
 import type { FilledDependency, Tentacle } from "./tentacle.ts";
 
 /** Everything a tentacle's objects are made of. */
@@ -37,8 +38,11 @@ export interface ManifestInput {
   /** The author's own, by service, as `serializeSecrets` gives them. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly filled: Readonly<Record<string, FilledDependency>>;
+  /** The pods behind those hosts that are Services of the cluster, by host. */
+  readonly backends?: Readonly<Record<string, ServiceBackend>>;
   /** Default: the pinned Deno image. */
   readonly image?: string;
+  readonly pod?: PodOptions;
 }
 
 /** Names of a tentacle's objects; no two tentacles of an enclave share one. */
@@ -95,6 +99,7 @@ export function buildManifests(input: ManifestInput): readonly ClusterObject[] {
     ...(hasCredentials && { credentials: names.credentials }),
     secrets: names.secrets,
     serviceAccount: names.workload,
+    options: input.pod ?? {},
   });
   // Without the author's secrets: the engine reads them anew when they change, and a short one could be guessed from a hash.
   const checksum = hash(canonical([code.data, engine.metadata.name, credentials.data, hasSecrets, spec]));
@@ -104,7 +109,13 @@ export function buildManifests(input: ManifestInput): readonly ClusterObject[] {
     ...(hasCredentials ? [credentials] : []),
     ...(hasSecrets ? [secrets] : []),
     serviceAccount(meta(names.workload)),
-    networkPolicy(meta(names.workload), { identity, tentacle, filled, port: ENGINE_PORT }),
+    networkPolicy(meta(names.workload), {
+      identity,
+      tentacle,
+      filled,
+      backends: input.backends ?? {},
+      port: ENGINE_PORT,
+    }),
     service(meta(names.workload), identity),
     deployment(meta(names.workload), identity, spec, checksum),
   ];

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { labels, MANAGER, type ObjectMeta, type OtherObject } from "../cluster/objects.ts";
+import { podPortOf, type ServiceBackend } from "./cluster-host.ts";
 import { type Target, targetsOf } from "./egress.ts";
 import { isIPv4Range } from "./host.ts";
 import type { Identity } from "./identity.ts";
@@ -9,17 +10,22 @@ export interface NetworkPolicyInput {
   readonly identity: Identity;
   readonly tentacle: Tentacle;
   readonly filled: Readonly<Record<string, FilledDependency>>;
+  /** The pods behind those hosts that are Services of the cluster, by host. */
+  readonly backends: Readonly<Record<string, ServiceBackend>>;
   /** Where the engine listens. */
   readonly port: number;
 }
 
 /**
  * Everything is denied but name resolution, the declared targets, and calls to the engine from the server. A policy
- * knows no host names: such a target is any address on its port; Deno's permissions hold the name.
+ * knows no host names: a Service of the cluster is its pods, any other such target is any address on its port; Deno's
+ * permissions hold the name.
  */
 export function networkPolicy(metadata: ObjectMeta, input: NetworkPolicyInput): OtherObject {
-  const { identity, tentacle, filled, port } = input;
-  const targets = targetsOf(tentacle, filled).map(egressRule);
+  const { identity, tentacle, filled, backends, port } = input;
+  const targets = targetsOf(tentacle, filled).map((target) =>
+    egressRule(target, Object.hasOwn(backends, target.host) ? backends[target.host] : undefined),
+  );
   // The engine's runtime fetches declared modules from their registry when the pod starts.
   const modules = Object.values(tentacle.contract.dependencies).some(({ kind }) => kind === "module");
   const rules = [
@@ -59,7 +65,17 @@ export function networkPolicy(metadata: ObjectMeta, input: NetworkPolicyInput): 
   };
 }
 
-function egressRule({ host, port, protocol }: Target): object {
+function egressRule(target: Target, backend: ServiceBackend | undefined): object {
+  const { host, port, protocol } = target;
+  const podPort = backend === undefined ? undefined : podPortOf(backend, target);
+  if (backend !== undefined && podPort !== undefined) {
+    const { namespace, selector } = backend;
+    const to = {
+      namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": namespace } },
+      podSelector: { matchLabels: selector },
+    };
+    return { to: [to], ports: [{ port: podPort, protocol }] };
+  }
   const ports = [{ port, protocol }];
   const cidr = cidrOf(host);
   return cidr === undefined ? { ports } : { to: [{ ipBlock: { cidr } }], ports };

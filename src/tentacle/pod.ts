@@ -25,7 +25,19 @@ export interface PodInput {
   /** Name of the Secret with the author's own; it may come later. */
   readonly secrets: string;
   readonly serviceAccount: string;
+  readonly options: PodOptions;
 }
+
+/** What the operator of an installation decides of every pod. */
+export interface PodOptions {
+  /** RuntimeClass of the pods: a sandbox, for instance. */
+  readonly runtimeClass?: string;
+  /** CSI driver that gives a pod the SPIFFE Workload API. */
+  readonly spiffeCsiDriver?: string;
+}
+
+/** Where a pod finds the socket of the SPIFFE Workload API. */
+const WORKLOAD_API = "/spiffe-workload-api";
 
 type PodSpec = Deployment["spec"]["template"]["spec"];
 
@@ -33,6 +45,7 @@ type PodSpec = Deployment["spec"]["template"]["spec"];
 export function podSpec(input: PodInput): PodSpec {
   return {
     serviceAccountName: input.serviceAccount,
+    ...(input.options.runtimeClass !== undefined && { runtimeClassName: input.options.runtimeClass }),
     automountServiceAccountToken: false,
     enableServiceLinks: false,
     terminationGracePeriodSeconds: 30,
@@ -48,7 +61,7 @@ export function podSpec(input: PodInput): PodSpec {
   };
 }
 
-function engineContainer({ tentacle, filled, image }: PodInput): Container {
+function engineContainer({ tentacle, filled, image, options }: PodInput): Container {
   return {
     name: "engine",
     image,
@@ -71,6 +84,9 @@ function engineContainer({ tentacle, filled, image }: PodInput): Container {
       { name: "secrets", mountPath: "/app/secrets", readOnly: true },
       { name: "deno-dir", mountPath: "/deno-dir" },
       { name: "tmp", mountPath: "/tmp" },
+      ...(options.spiffeCsiDriver === undefined
+        ? []
+        : [{ name: "spiffe", mountPath: WORKLOAD_API, readOnly: true }]),
     ],
     startupProbe: probe(2, 60),
     readinessProbe: probe(5, 3),
@@ -113,7 +129,7 @@ function sidecarContainer({ name, image, port, extra }: Sidecar): Container {
   };
 }
 
-function volumes({ code, engine, credentials, secrets }: PodInput): readonly Volume[] {
+function volumes({ code, engine, credentials, secrets, options }: PodInput): readonly Volume[] {
   return [
     { name: "code", configMap: { name: code.name, items: code.items } },
     { name: "engine", configMap: { name: engine } },
@@ -128,5 +144,8 @@ function volumes({ code, engine, credentials, secrets }: PodInput): readonly Vol
     },
     { name: "deno-dir", emptyDir: { sizeLimit: "256Mi" } },
     { name: "tmp", emptyDir: { sizeLimit: "64Mi" } },
+    ...(options.spiffeCsiDriver === undefined
+      ? []
+      : [{ name: "spiffe", csi: { driver: options.spiffeCsiDriver, readOnly: true } }]),
   ];
 }

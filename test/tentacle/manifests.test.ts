@@ -90,6 +90,23 @@ describe("the objects of a tentacle", () => {
     expect(objects[0]?.metadata.labels).not.toHaveProperty([labels.tentacle]);
   });
 
+  test("run in the operator's sandbox and find the Workload API, where it has chosen so", () => {
+    const bare = deploymentOf(objects).spec.template.spec;
+    expect(bare).not.toHaveProperty("runtimeClassName");
+    expect(JSON.stringify(bare)).not.toContain("csi");
+    const pod = { runtimeClass: "gvisor", spiffeCsiDriver: "csi.spiffe.io" };
+    const chosen = deploymentOf(buildManifests(input({ pod }))).spec.template.spec;
+    expect(chosen).toMatchObject({ runtimeClassName: "gvisor" });
+    expect(chosen.volumes).toContainEqual({
+      name: "spiffe",
+      csi: { driver: "csi.spiffe.io", readOnly: true },
+    });
+    const [engine, sidecar] = chosen.containers;
+    const mount = { name: "spiffe", mountPath: "/spiffe-workload-api", readOnly: true };
+    expect(engine?.volumeMounts).toContainEqual(mount);
+    expect(sidecar?.volumeMounts ?? []).not.toContainEqual(mount);
+  });
+
   test("are the same for the same input, in whatever order it comes", () => {
     expect(buildManifests(input())).toEqual(objects);
     const turned = input({ files: { "lib.ts": "", "nodes/a_b.ts": "export default () => 1;" } });

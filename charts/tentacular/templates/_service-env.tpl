@@ -41,7 +41,8 @@
 {{- $env = concat $env (list
   (list "TENTACULAR_EXOSKELETON_SPIRE_ENABLED" "true")
   (list "TENTACULAR_SPIRE_CLASS_NAME" .className)
-  (list "TENTACULAR_SPIRE_TRUST_DOMAIN" .trustDomain)) -}}
+  (list "TENTACULAR_SPIRE_TRUST_DOMAIN" .trustDomain)
+  (list "TENTACULAR_SPIFFE_CSI_DRIVER" .csiDriver)) -}}
 {{- end -}}{{- end -}}
 {{- end -}}
 {{- range $env }}

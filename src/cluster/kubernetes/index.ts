@@ -21,6 +21,7 @@ import { object as objectPlace, versionPlace } from "./paths.ts";
 import { deprovisionEnclave, provisionEnclave } from "./provision.ts";
 import { listRecords, readConfigMap, readSecret, withData } from "./records.ts";
 import { removeObject } from "./remove.ts";
+import { readServiceBackend } from "./services.ts";
 import { readLogs, readWorkload, readWorkloadEvents, readWorkloads, waitForRollout } from "./workload.ts";
 
 export interface KubernetesClusterOptions extends ConnectionOptions {
@@ -99,6 +100,8 @@ export async function createKubernetesCluster(options: KubernetesClusterOptions)
       const found = await Promise.all(keys.map((key) => readOwn(api, identity, key, signal)));
       return found.filter((object) => object !== undefined);
     },
+
+    service: (ref, signal) => readServiceBackend(api, ref, signal),
 
     async owned(identity, signal) {
       const found = await Promise.all(

@@ -198,6 +198,8 @@ export function createLocalCluster(options: LocalClusterOptions): Cluster {
       return removed;
     },
 
+    // A laptop has no Services: a host name is what its resolver makes of it.
+    service: async () => undefined,
     rollout: (identity, call) => workloads.rollout(identity, call),
     workload: (identity) => workloads.now(identity),
     // What happened to a child process stands in its log.

@@ -28,7 +28,7 @@ export function createDeploy(
       for (const secret of typeof value === "string" ? [value] : Object.values(value)) deps.onSecret(secret);
     if (request.dryRun === true) {
       const { state, timings } = await planning.run(start, call, options);
-      const { workflow } = await render(deps, state, expectedCredentials(state));
+      const { workflow } = await render(deps, state, expectedCredentials(state), call.signal);
       return describe(state, timings, {
         workflow,
         revision: state.record?.revision ?? 0,

@@ -2,9 +2,12 @@ import type { AppliedObject } from "../../cluster/cluster.ts";
 import { type ClusterObject, labels, type ObjectKey } from "../../cluster/objects.ts";
 import type { Service } from "../../exoskeleton/exoskeleton.ts";
 import type { Credentials, Inspection } from "../../exoskeleton/registrar.ts";
+import { type ServiceBackend, serviceNamed } from "../../tentacle/cluster-host.ts";
+import { targetsOf } from "../../tentacle/egress.ts";
 import { enrichWorkflow } from "../../tentacle/enrich.ts";
+import type { Identity } from "../../tentacle/identity.ts";
 import { buildManifests } from "../../tentacle/manifests.ts";
-import type { FilledDependency } from "../../tentacle/tentacle.ts";
+import type { FilledDependency, Tentacle } from "../../tentacle/tentacle.ts";
 import {
   type CredentialSet,
   fillDependency,
@@ -64,7 +67,7 @@ export async function plan(deps: PipelineDependencies, state: Known, { signal }:
   ]);
   const inspections = Object.fromEntries(inspected);
 
-  const { objects } = await render(deps, state, expectedCredentials({ ...state, previous }));
+  const { objects } = await render(deps, state, expectedCredentials({ ...state, previous }), signal);
   const outcomes = await deps.cluster.dryRun(identity, objects, signal, recorded);
   const present = objects.filter((_, index) => outcomes[index]?.outcome !== "created");
   const isLost = record === undefined && present.some(({ metadata }) => metadata.labels?.[labels.tentacle]);
@@ -125,6 +128,7 @@ export async function render(
   deps: PipelineDependencies,
   state: Known,
   credentials: CredentialSet,
+  signal: AbortSignal,
 ): Promise<Rendered> {
   const { identity, tentacle, services, secrets, request } = state;
   const filled: Record<string, FilledDependency> = {};
@@ -146,9 +150,30 @@ export async function render(
     credentials: declared,
     secrets,
     filled,
+    backends: await backendsOf(deps, identity, tentacle, filled, signal),
     image: deps.image,
+    pod: deps.pod,
   });
   return { workflow, objects };
+}
+
+/** The pods behind each host of the contract that is a Service of the cluster: its network policy opens the way to them alone. */
+async function backendsOf(
+  { cluster }: PipelineDependencies,
+  { enclave }: Identity,
+  tentacle: Tentacle,
+  filled: Readonly<Record<string, FilledDependency>>,
+  signal: AbortSignal,
+): Promise<Readonly<Record<string, ServiceBackend>>> {
+  const hosts = [...new Set(targetsOf(tentacle, filled).map(({ host }) => host))];
+  const found = await Promise.all(
+    hosts.map(async (host) => {
+      const ref = serviceNamed(host, enclave);
+      const backend = ref === undefined ? undefined : await cluster.service(ref, signal);
+      return backend === undefined ? [] : [[host, backend] as const];
+    }),
+  );
+  return Object.fromEntries(found.flat());
 }
 
 function dependencyAction(

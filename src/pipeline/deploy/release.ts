@@ -66,7 +66,10 @@ export function release<In extends object, S extends Ready>(
       run: (state, call) => register(deps, state, call),
       undo: (state) => revert(deps, state),
     })
-    .step<Rendered>({ name: "enrich", run: (state) => render(deps, state, state.credentials) })
+    .step<Rendered>({
+      name: "enrich",
+      run: (state, { signal }) => render(deps, state, state.credentials, signal),
+    })
     .step({
       name: "inject",
       async run({ identity, objects, applied, present }, call) {
