@@ -28,7 +28,7 @@ export interface IdentityDialect {
 export interface Found {
   readonly users: readonly FoundUser[];
   /** `inline`: it is part of each user, and wrong or right with it. */
-  readonly policy: "inline" | "absent" | "same" | "edited" | "foreign";
+  readonly policy: "inline" | "absent" | "same" | "edited" | "unmarked" | "foreign";
 }
 
 export interface FoundUser {
@@ -36,6 +36,5 @@ export interface FoundUser {
   readonly accessKeys: readonly string[];
   /** Where it differs from what it should be, a phrase each: `was disabled`. */
   readonly problems: readonly string[];
-  /** Bears another owner's mark, or none. */
-  readonly foreign: boolean;
+  readonly owner: "this" | "unmarked" | "foreign";
 }

@@ -61,7 +61,7 @@ export function createIamDialect(connection: Connection, { bucket, endpoint }: I
     const mark = user?.Tags?.find(({ Key }) => Key === OWNER_TAG)?.Value;
     const problems: string[] = [];
     if (policy === "absent") problems.push("had no policy");
-    if (policy === "edited" || (policy === "foreign" && mark === tenant.owner))
+    if (policy === "edited" || policy === "unmarked" || (policy === "foreign" && mark === tenant.owner))
       problems.push("had its policy edited");
     if (policies.some((policyName) => policyName !== POLICY_NAME))
       problems.push("had other policies than its own");
@@ -70,7 +70,7 @@ export function createIamDialect(connection: Connection, { bucket, endpoint }: I
       name,
       accessKeys: keys.flatMap(({ AccessKeyId }) => AccessKeyId ?? []),
       problems,
-      foreign: mark === undefined ? policy === "foreign" : mark !== tenant.owner,
+      owner: ownerOf(tenant, mark, policy),
     };
   }
 
@@ -162,7 +162,7 @@ export function createIamDialect(connection: Connection, { bucket, endpoint }: I
       } catch (error) {
         // The name is new and random: it can only be our own request, made again after its answer was lost.
         if (errorCode(error) !== "EntityAlreadyExists") throw error;
-        if ((await readUser(tenant, user, signal))?.foreign !== false)
+        if ((await readUser(tenant, user, signal))?.owner !== "this")
           throw new Conflict(`user ${user} belongs to somebody else`, {
             hint: "Remove or rename that user.",
           });
@@ -198,6 +198,16 @@ export function createIamDialect(connection: Connection, { bucket, endpoint }: I
       await clientAs(keys).send(new ListUsersCommand({ MaxItems: 1 }), { abortSignal: signal });
     },
   };
+}
+
+/** The tag says it; where the service keeps none, the mark in the policy. */
+function ownerOf(
+  tenant: Tenant,
+  mark: string | undefined,
+  policy: "absent" | ReturnType<typeof comparePolicy>,
+): FoundUser["owner"] {
+  if (mark !== undefined) return mark === tenant.owner ? "this" : "foreign";
+  return policy === "unmarked" || policy === "foreign" ? policy : "this";
 }
 
 /** `aws`, but for China and the US government. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Tenant } from "./tenant.ts";
+import { type Tenant, isMark } from "./tenant.ts";
 
 export interface PolicyOptions {
   readonly bucket: string;
@@ -48,20 +48,25 @@ export function policyOf(tenant: Tenant, { bucket, partition, deny }: PolicyOpti
   };
 }
 
+const statementSchema = z.object({ Sid: z.string().optional() });
 const statementsSchema = z.object({
-  Statement: z.array(z.object({ Sid: z.string().optional() })).min(1),
+  Statement: z.union([z.array(statementSchema), statementSchema.transform((one) => [one])]),
 });
 
-/** How a policy that is there relates to the one that should be. */
+/**
+ * How a policy that is there relates to the one that should be. `unmarked`: it names no owner; whoever writes it anew by hand
+ * drops the mark as well, so only what else is there can tell whose it is.
+ */
 export function comparePolicy(
   found: unknown,
   wanted: PolicyDocument,
   tenant: Tenant,
-): "same" | "edited" | "foreign" {
+): "same" | "edited" | "unmarked" | "foreign" {
   if (canonical(found) === canonical(wanted)) return "same";
-  const parsed = statementsSchema.safeParse(found);
-  const ours = parsed.success && parsed.data.Statement.some(({ Sid }) => Sid === tenant.sid);
-  return ours ? "edited" : "foreign";
+  const { data } = statementsSchema.safeParse(found);
+  const marks = (data?.Statement ?? []).flatMap(({ Sid }) => (Sid !== undefined && isMark(Sid) ? Sid : []));
+  if (marks.includes(tenant.sid)) return "edited";
+  return marks.length === 0 ? "unmarked" : "foreign";
 }
 
 /** One text for all spellings of a document: the order of keys and lists says nothing, one value is a list of one. */

@@ -136,5 +136,5 @@ function foundUser(tenant: Tenant, name: string, user: z.infer<typeof userSchema
   if (user.policyName === "") problems.push("had no policy");
   else if (user.policyName !== tenant.base) problems.push("had other policies than its own");
   if (user.memberOf.length > 0) problems.push("was in a group");
-  return { name, accessKeys: [name], problems, foreign: false };
+  return { name, accessKeys: [name], problems, owner: "this" };
 }

@@ -49,6 +49,11 @@ export function isUserOf(tenant: Tenant, user: string): boolean {
   return user.startsWith(`${tenant.base}-`) && GENERATION.test(user.slice(tenant.base.length + 1));
 }
 
+/** Is the Sid of a policy's statement the mark of an owner, whoever that is? */
+export function isMark(sid: string): boolean {
+  return /^Tentacular[0-9a-f]{40}$/.test(sid);
+}
+
 /** Name of a new user of `tenant`. */
 export function newUserName(tenant: Tenant, now = new Date()): string {
   const date = now.toISOString().replaceAll(/\D/g, "").slice(2, 14);

@@ -30,12 +30,14 @@ export async function look({ store, dialect }: Workshop, tenant: Tenant, signal:
     store.readRecord(tenant, signal),
     dialect.read(tenant, signal),
   ]);
-  const foreign = found.policy === "foreign" ? `policy ${tenant.base}` : undefined;
-  const user = found.users.find((candidate) => candidate.foreign);
-  const object = foreign ?? (user === undefined ? undefined : `user ${user.name}`);
+  // The record is outside of every tentacle's reach: where it is ours, so is what stands under our names without a mark.
+  const isForeign = (owner: string) => owner === "foreign" || (owner === "unmarked" && record === undefined);
+  const policy = isForeign(found.policy) ? `policy ${tenant.base}` : undefined;
+  const user = found.users.find(({ owner }) => isForeign(owner));
+  const object = policy ?? (user === undefined ? undefined : `user ${user.name}`);
   if (object !== undefined)
     throw new Conflict(`${object} is there already and bears no mark of ${tenant.owner}`, {
       hint: "Remove or rename it, or give the two installations that share this object store different buckets and enclaves.",
     });
-  return { bucket, record, found };
+  return { bucket, record, found: found.policy === "unmarked" ? { ...found, policy: "edited" } : found };
 }

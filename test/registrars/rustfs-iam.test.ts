@@ -6,6 +6,7 @@ import {
   ListAccessKeysCommand,
   ListUsersCommand,
   PutUserPolicyCommand,
+  UntagUserCommand,
   UpdateAccessKeyCommand,
 } from "@aws-sdk/client-iam";
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand } from "@aws-sdk/client-s3";
@@ -109,6 +110,15 @@ describeRegistrar({
             PolicyDocument: everything(),
           }),
         ),
+    },
+    {
+      name: "policy written anew by hand, on a service without tags",
+      apply: async (identity) => {
+        const UserName = await userOf(identity);
+        await iam.send(new UntagUserCommand({ UserName, TagKeys: ["tentacular.io/owner"] }));
+        const PolicyDocument = everything();
+        await iam.send(new PutUserPolicyCommand({ UserName, PolicyName: "tentacular", PolicyDocument }));
+      },
     },
     {
       name: "another policy added",

@@ -129,7 +129,7 @@ describe("policy of a tentacle", () => {
     expect(comparePolicy(spelled, wanted, tenant)).toBe("same");
   });
 
-  test("any right more or less is an edit; without the mark it is somebody else's", () => {
+  test("any right more or less is an edit; another's mark makes it another's; without one it says nothing", () => {
     const wider = copy();
     wider.Statement.push({ Action: ["s3:*"], Resource: ["*"] });
     expect(comparePolicy(wider, wanted, tenant)).toBe("edited");
@@ -140,6 +140,9 @@ describe("policy of a tentacle", () => {
     expect(comparePolicy(wanted, wanted, foreign)).toBe("same");
     const theirs = policyOf(foreign, { bucket: "tentacular", partition: "aws", deny: [] });
     expect(comparePolicy(theirs, wanted, tenant)).toBe("foreign");
-    expect(comparePolicy("no policy at all", wanted, tenant)).toBe("foreign");
+    expect(comparePolicy("no policy at all", wanted, tenant)).toBe("unmarked");
+    const statement = { Sid: tenant.sid, Effect: "Allow", Action: "s3:*", Resource: "*" };
+    expect(comparePolicy({ Statement: statement }, wanted, tenant)).toBe("edited");
+    expect(comparePolicy({ Statement: { ...statement, Sid: "Mine" } }, wanted, tenant)).toBe("unmarked");
   });
 });

@@ -61,6 +61,10 @@ describeRegistrar({
       },
     },
     {
+      name: "policy written anew by hand",
+      apply: (identity) => admin.putPolicy(tenantOf(identity).base, "arn:aws:s3:::*"),
+    },
+    {
       name: "another policy attached",
       apply: (identity, { access_key }) =>
         admin.call(
