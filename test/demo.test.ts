@@ -30,6 +30,10 @@ test(
     for (const name of running)
       // Its own access, a dead credential, nothing left of two tentacles.
       expect(result.proofs.filter((proof) => proof.includes(name)).length).toBeGreaterThanOrEqual(4);
+    if (running.includes("rustfs"))
+      expect(result.proofs).toContain(
+        "its own tentacular-rustfs credential can read its object summary.json: summary.json says 3 events",
+      );
     expect(result.proofs.filter((proof) => proof.startsWith("neighbour cannot"))).toHaveLength(
       running.length,
     );

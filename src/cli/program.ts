@@ -44,7 +44,7 @@ export function createProgram(invoke: Invocation): Command {
   program.commandsGroup("Start here:");
   program
     .command("up")
-    .description("start Postgres, NATS and a server on this machine, and keep them running")
+    .description("start Postgres, NATS, RustFS and a server on this machine, and keep them running")
     .addHelpText("after", examples(["tntc up", "start everything; Ctrl-C ends it, data stays"]))
     .action((_options: object, command: Command) =>
       run(command, async (io) => (await import("./commands/up.ts")).run({}, io)),
@@ -60,7 +60,7 @@ export function createProgram(invoke: Invocation): Command {
     .command("init")
     .description("write a new tentacle that deploys as it is")
     .argument("<name>", "its name: small letters, digits and dashes")
-    .option("--with <services>", "managed dependencies, for instance postgres,nats", list)
+    .option("--with <services>", "managed dependencies, for instance postgres,nats,rustfs", list)
     .option("--dir <path>", "folder to write to (default: the name)")
     .addHelpText(
       "after",

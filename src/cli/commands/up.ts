@@ -1,4 +1,4 @@
-import { startUp } from "../../up.ts";
+import { type RunningUp, startUp } from "../../up.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
 import type { CommandIo } from "../io.ts";
 import { renderServices } from "../render/services.ts";
@@ -13,7 +13,7 @@ export async function run(_options: object, io: CommandIo): Promise<ExitCode> {
         renderServices(up.services, output.style),
         "",
         `Serving at ${up.url}. Every tntc command on this machine finds it.`,
-        "Next, in another terminal: tntc init my-tentacle --with postgres,nats",
+        `Next, in another terminal: tntc init my-tentacle${withRunning(up.services)}`,
         "Ctrl-C ends it all; the data stays.",
       ].join("\n"),
     );
@@ -26,4 +26,10 @@ export async function run(_options: object, io: CommandIo): Promise<ExitCode> {
     await up.close();
   }
   return exitCodes.ok;
+}
+
+/** The option that gives a new tentacle every service that runs here. */
+function withRunning(services: RunningUp["services"]): string {
+  const running = Object.entries(services).flatMap(([name, { state }]) => (state === "running" ? name : []));
+  return running.length === 0 ? "" : ` --with ${running.join(",")}`;
 }

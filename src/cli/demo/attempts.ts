@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { credsAuthenticator, connect } from "@nats-io/transport-node";
 import { AwsClient } from "aws4fetch";
 import postgres from "postgres";
+import { z } from "zod";
 import type { Credentials } from "../../exoskeleton/registrar.ts";
 
 /** What a client with some credentials was told: what it got, or the refusal. */
@@ -16,6 +17,9 @@ export interface Probe {
   /** Tries to reach what belongs to `target` with `credentials`. */
   attempt(credentials: Credentials, target: Credentials): Promise<Attempt>;
 }
+
+/** What the ledger keeps as an object. */
+const summarySchema = z.object({ events: z.number() });
 
 /** One a service; a new service without one is simply not shown in the demo. */
 export const probes: readonly Probe[] = [
@@ -71,7 +75,7 @@ export const probes: readonly Probe[] = [
   },
   {
     dependency: "tentacular-rustfs",
-    what: "list its objects",
+    what: "read its object summary.json",
     async attempt(credentials, target) {
       return attempted(async () => {
         const client = new AwsClient({
@@ -81,14 +85,14 @@ export const probes: readonly Probe[] = [
           service: "s3",
           retries: 0,
         });
-        const url = new URL(`${String(credentials.endpoint)}/${String(credentials.bucket)}`);
-        url.searchParams.set("list-type", "2");
-        url.searchParams.set("prefix", String(target.prefix));
-        const response = await client.fetch(url);
+        const { endpoint, bucket } = credentials;
+        const response = await client.fetch(
+          `${String(endpoint)}/${String(bucket)}/${String(target.prefix)}summary.json`,
+        );
         const text = await response.text();
         if (!response.ok)
           throw new Error(/<Code>([^<]+)<\/Code>/.exec(text)?.[1] ?? `HTTP ${response.status}`);
-        return `${text.split("<Key>").length - 1} objects`;
+        return `summary.json says ${String(summarySchema.parse(JSON.parse(text)).events)} events`;
       });
     },
   },
