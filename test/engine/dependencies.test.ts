@@ -11,6 +11,7 @@ import {
   type TestEngine,
   waitUntil,
 } from "../support/engine.ts";
+import { type HttpProxy, startHttpProxy } from "../support/http-proxy.ts";
 import { connectAs, createRegistrar as createNats } from "../support/nats.ts";
 import { s3As } from "../support/object-store.ts";
 import { createRustfs, storeOf } from "../support/rustfs-registrar.ts";
@@ -244,6 +245,54 @@ describe.skipIf(!services.rustfs.available)("tentacular-rustfs", () => {
     expect(await (await fetch(link)).text()).toBe("text of sub/ä + b&c=%41?#.json");
     expect((await fetch(link.replace("X-Amz-Expires=60", "X-Amz-Expires=600"))).status).toBe(403);
     expect((await fetch(upload, { method: "PUT", body: "sent" })).status).toBe(200);
+  });
+
+  describe("behind a proxy that fails", () => {
+    let proxy: HttpProxy;
+    beforeAll(async () => {
+      proxy = await startHttpProxy(store.endpoint);
+    });
+    afterAll(() => proxy.close());
+    const behind = async () => {
+      const { hostname: host, port } = new URL(proxy.endpoint);
+      const through = { ...credentials, endpoint: proxy.endpoint, host, port: Number(port) };
+      const body = 'const s = ctx.dependency("tentacular-rustfs"); return await s[input.method]("k", "x")';
+      return engineOf({
+        ...oneNode(body, { dependencies: "{tentacular-rustfs: }", config: "{timeout: 2m}" }),
+        credentials: { "tentacular-rustfs": through },
+      });
+    };
+    const answer = (status: number, code: string) => ({
+      status,
+      body: `<Error><Code>${code}</Code></Error>`,
+    });
+
+    it("asks again when the store is overloaded, and says so when it stays so", async () => {
+      const engine = await behind();
+      let refusals = 0;
+      proxy.decide(() => (++refusals <= 2 ? answer(503, "SlowDown") : "pass"));
+      expect(await engine.run({ method: "put" })).toMatchObject({ ok: true });
+      expect(refusals).toBe(3);
+      proxy.decide(() => answer(503, "SlowDown"));
+      const failure = failureOf(await engine.run({ method: "get" }));
+      expect(failure.message).toBe("object storage refused to get k: it is overloaded or not ready (503)");
+      expect(failure.hint).toContain("tntc enclave info");
+    });
+
+    it("says that the store is silent, before the node's own time is over", async () => {
+      const engine = await behind();
+      proxy.decide(() => "silence");
+      expect(failureOf(await engine.run({ method: "get" })).message).toBe(
+        "object storage did not answer within 10 s (get k)",
+      );
+    });
+
+    it("takes a missing bucket for no empty one", async () => {
+      const engine = await behind();
+      proxy.decide(() => answer(404, "NoSuchBucket"));
+      for (const method of ["get", "put", "list", "delete"])
+        expect(failureOf(await engine.run({ method })).message).toMatch(/its bucket is gone$/);
+    });
   });
 
   it("refuses a key that would leave the prefix, before any request", async () => {
