@@ -27,6 +27,8 @@ export interface ServeHttpOptions {
   /** Names, without port, by which callers may address the server beside those of loopback. Also for `Origin`. */
   readonly allowedHosts?: readonly string[];
   readonly log?: Logger;
+  /** How long a client may take to send its headers, and a request as a whole. */
+  readonly limits?: { readonly headersMs: number; readonly requestMs: number };
   /** How long running calls may take to end when closing; default 30 s. */
   readonly graceMs?: number;
 }
@@ -54,7 +56,7 @@ export function isLoopback(host: string): boolean {
  */
 export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> {
   const { service, host = "127.0.0.1", port = 0, log = silentLogger, graceMs = 30_000 } = options;
-  const { allowedHosts = [] } = options;
+  const { allowedHosts = [], limits = { headersMs: 10_000, requestMs: 30_000 } } = options;
   if (!isLoopback(host) && allowedHosts.length === 0)
     throw new InvalidInput(`MCP over HTTP cannot listen on ${host} without the names it is called by`, {
       path: "allowedHosts",
@@ -103,10 +105,10 @@ export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> 
 
   const server = createServer(
     {
-      headersTimeout: 10_000,
-      requestTimeout: 30_000,
+      headersTimeout: limits.headersMs,
+      requestTimeout: limits.requestMs,
       keepAliveTimeout: 10_000,
-      connectionsCheckingInterval: 2_000,
+      connectionsCheckingInterval: Math.min(2_000, limits.headersMs),
       maxHeaderSize: 16 * 1024,
     },
     answer,

@@ -1,5 +1,6 @@
 import { mkdtemp, readFile } from "node:fs/promises";
 import { request } from "node:http";
+import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -58,6 +59,18 @@ function send(
   });
 }
 
+/** Sends `beginning`, then a byte of it now and then; resolves when the server has closed the connection. */
+async function drip(port: number, beginning: string): Promise<void> {
+  const socket = createConnection(port, "127.0.0.1");
+  // Its last byte may meet a connection that is closed already.
+  socket.on("error", () => undefined);
+  socket.resume();
+  socket.write(beginning);
+  const dripping = setInterval(() => socket.write(beginning.endsWith("{\r\n") ? "1\r\n \r\n" : "x"), 100);
+  await new Promise((resolve) => socket.once("close", resolve));
+  clearInterval(dripping);
+}
+
 const bearer = { authorization: `Bearer ${token}` };
 const listRequest = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list", params: {} });
 
@@ -106,7 +119,7 @@ it("cancels a call of a 2026 client", async () => {
   await client.close();
 });
 
-it("gives anybody without the token the same 401, and no tool list", async () => {
+it("fault 51: gives anybody without the token the same 401, and no tool list", async () => {
   const { url } = await start();
   const attempts: Record<string, string>[] = [
     {},
@@ -131,7 +144,7 @@ it("gives anybody without the token the same 401, and no tool list", async () =>
   expect(inQuery.status).toBe(401);
 });
 
-it("refuses other origins and other names for itself, also with the token", async () => {
+it("fault 52: refuses other origins and other names for itself, also with the token", async () => {
   const { url } = await start();
   const attempts: Record<string, string>[] = [
     { origin: "https://evil.example" },
@@ -165,7 +178,7 @@ it("answers anything but MCP with a plain refusal", async () => {
   });
 });
 
-it("refuses what is too large, and goes on serving others", async () => {
+it("fault 53: refuses what is too large, and goes on serving others", async () => {
   const { url } = await start();
   const big = JSON.stringify({
     jsonrpc: "2.0",
@@ -184,7 +197,23 @@ it("refuses what is too large, and goes on serving others", async () => {
   expect((await send(url, { headers: bearer, body: listRequest })).status).toBe(200);
 });
 
-it("refuses a batch, and text nested without end", async () => {
+it("fault 53: closes on clients that never come to an end, and serves others meanwhile", async () => {
+  server = await serveHttp({
+    service: testService({ tools: fixtureTools, host: fixtureHost }),
+    token,
+    limits: { headersMs: 500, requestMs: 1_000 },
+  });
+  const { url } = server;
+  const port = Number(new URL(url).port);
+  const head = `POST /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${token}\r\n`;
+  const body = `${head}content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n`;
+  const endless = Array.from({ length: 100 }, (_, index) => drip(port, index % 2 === 0 ? head : body));
+  expect((await send(url, { headers: bearer, body: listRequest })).status).toBe(200);
+  await Promise.all(endless);
+  expect((await send(url, { headers: bearer, body: listRequest })).status).toBe(200);
+});
+
+it("fault 53: refuses a batch, and text nested without end", async () => {
   const { url } = await start();
   const batch = JSON.stringify(
     Array.from({ length: 10_000 }, (_, id) => ({ jsonrpc: "2.0", id, method: "tools/list" })),

@@ -79,7 +79,7 @@ it.each(eras)("serves a client of the %s protocol as a process of its own", asyn
   expect(stderr).toContain("noise by console.log");
 });
 
-it("writes nothing but JSON-RPC to stdout, whatever tools and dependencies print", async () => {
+it("fault 55: writes nothing but JSON-RPC to stdout, whatever tools and dependencies print", async () => {
   const server = start();
   server.send(...hello, toolCall(2, "noise"));
   await server.answered(2);
@@ -101,7 +101,7 @@ it("writes nothing but JSON-RPC to stdout, whatever tools and dependencies print
     expect(stderr).toContain(noise.replace("by console.table", "'by console.table'"));
 });
 
-it("writes nothing but JSON-RPC to stdout when it crashes, and exits non-zero", async () => {
+it("fault 55: writes nothing but JSON-RPC to stdout when it crashes, and exits non-zero", async () => {
   const server = start();
   server.send(...hello, toolCall(2, "crash"));
   const { code, stdout, stderr } = await server.ended;
