@@ -41,6 +41,8 @@ export interface HttpConfig {
   readonly token?: string;
   /** Names, without port, by which clients may call it. */
   readonly allowedHosts: readonly string[];
+  /** Offers nothing that changes anything, to nobody. */
+  readonly readOnly: boolean;
 }
 
 /** Where tentacles run: on this machine, or on a Kubernetes cluster as its kubeconfig names it. */
@@ -221,6 +223,13 @@ export const coreSettings = {
     secret: false,
     doc: "Host names, by comma and without port, under which clients and browsers may call `tntc serve`, beside those of loopback.",
   },
+  httpReadOnly: {
+    env: "TENTACULAR_HTTP_READ_ONLY",
+    schema: z.stringbool().default(false),
+    required: false,
+    secret: false,
+    doc: "`true`: `tntc serve` offers only the tools that change nothing, to every caller. Default `false`.",
+  },
   deno: {
     env: "TENTACULAR_DENO",
     schema: z.string().optional(),
@@ -312,13 +321,15 @@ export function loadServerConfig(
       httpPort: z.number(),
       httpToken: z.string().optional(),
       httpAllowedHosts: z.array(z.string()),
+      httpReadOnly: z.boolean(),
       deno: z.string().optional(),
       natsServer: z.string().optional(),
       rustfs: z.string().optional(),
     })
     .parse(core.values);
-  const { deno, natsServer, rustfs, httpHost, httpPort, httpToken, httpAllowedHosts, ...more } = parsed;
-  const { cluster, kubeconfig, kubeContext, serviceAccount, runtimeClass, spiffeCsiDriver, ...rest } = more;
+  const { httpHost, httpPort, httpToken, httpAllowedHosts, httpReadOnly, ...more } = parsed;
+  const { deno, natsServer, rustfs, cluster, kubeconfig, kubeContext, serviceAccount, ...others } = more;
+  const { runtimeClass, spiffeCsiDriver, ...rest } = others;
   return {
     ...rest,
     stateDir,
@@ -335,6 +346,7 @@ export function loadServerConfig(
       host: httpHost,
       port: httpPort,
       allowedHosts: httpAllowedHosts,
+      readOnly: httpReadOnly,
       ...(httpToken !== undefined && { token: httpToken }),
     },
     services,

@@ -63,7 +63,7 @@ export async function startServe(options: ServeOptions = {}): Promise<RunningSer
   };
   const service = createMcpServerFactory({
     version: packageVersion(),
-    tools,
+    tools: config.http.readOnly ? tools.filter(({ annotations }) => annotations.readOnlyHint) : tools,
     host: async () => toolHost,
     sharesFiles: false,
     log,

@@ -56,6 +56,20 @@ it("refuses to be public without a token, or without its names", async () => {
   );
 });
 
+it("offers nothing that changes anything when it is read-only", async () => {
+  const token = newToken();
+  const environment = { ...base(), TENTACULAR_HTTP_TOKEN: token, TENTACULAR_HTTP_READ_ONLY: "true" };
+  server = await startServe({ environment });
+  const client = await connect({ kind: "http", url: server.url, token });
+  const listed = z.array(z.object({ name: z.string() })).parse(await client.listTools());
+  expect(listed.map(({ name }) => name)).toEqual(["enclave_info", "status", "logs"]);
+  expect(await client.call("enclave_info")).toMatchObject({ isError: false });
+  // The tool is not there: refused by the protocol, or by a result that says so.
+  const refused = await client.call("undeploy", { name: "x" }).catch((error: unknown) => String(error));
+  expect(JSON.stringify(refused)).toMatch(/undeploy not found/);
+  await client.close();
+});
+
 it("uses a new token, and new settings, when their files change", async () => {
   const [first, second] = [newToken(), newToken()];
   const tokenFile = join(folder, "token");

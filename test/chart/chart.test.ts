@@ -140,6 +140,7 @@ describe.skipIf(missing !== undefined)("the chart", () => {
       TENTACULAR_RUSTFS_DIALECT: "iam",
       TENTACULAR_SPIRE_CLASS_NAME: "spire-system-spire",
       TENTACULAR_INSTALLATION: "production",
+      TENTACULAR_HTTP_READ_ONLY: "true",
       NODE_OPTIONS: "--max-old-space-size=384",
     });
     expect(envOf(objects).TENTACULAR_HTTP_ALLOWED_HOSTS).toMatch(
