@@ -62,6 +62,8 @@ export interface ServerConfig {
   readonly cacheDir: string;
   readonly pathEnv: string;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
+  /** Where the audit log goes; absent: the server's log. */
+  readonly auditFile?: string;
   readonly installation: string;
   readonly defaultEnclave: string;
   /** False: every backing service is off. */
@@ -163,6 +165,13 @@ export const coreSettings = {
     required: false,
     secret: false,
     doc: "Least severe line written to stderr: `debug`, `info`, `warn`, `error` or `silent`. Default `info`.",
+  },
+  auditFile: {
+    env: "TENTACULAR_AUDIT_FILE",
+    schema: z.string().min(1).optional(),
+    required: false,
+    secret: false,
+    doc: "File that gets one JSON line for each step of each operation, and one for the operation: when, by whom, on which tentacle, how it ended. At 5 MiB it becomes `<file>.1`. Default: stderr, at level `info`.",
   },
   image: {
     env: "TENTACULAR_IMAGE",
@@ -310,6 +319,7 @@ export function loadServerConfig(
       installation: z.string(),
       defaultEnclave: z.string(),
       logLevel: coreSettings.logLevel.schema,
+      auditFile: z.string().optional(),
       image: z.string().optional(),
       runtimeClass: z.string().optional(),
       spiffeCsiDriver: z.string().optional(),

@@ -1,4 +1,6 @@
+import { userInfo } from "node:os";
 import { definitions } from "../registrars/index.ts";
+import { auditOperations, createAuditLog } from "./audit.ts";
 import type { Cluster } from "./cluster/cluster.ts";
 import { createKubernetesCluster, type KubernetesCluster } from "./cluster/kubernetes/index.ts";
 import { createLocalCluster } from "./cluster/local/index.ts";
@@ -33,6 +35,8 @@ export interface PlatformOptions {
   readonly absent?: Readonly<Record<string, string>>;
   /** Instead of the one in the environment. */
   readonly stateDir?: string;
+  /** Who calls, for the audit log, where a call does not say; default: the user of this machine. */
+  readonly caller?: string;
   /** Learns every secret; a new one by default. */
   readonly redactor?: Redactor;
 }
@@ -55,7 +59,7 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
     },
     absent: options.absent,
   });
-  const operations = createOperations({
+  const unaudited = createOperations({
     cluster,
     exoskeleton,
     defaultEnclave: config.defaultEnclave,
@@ -65,6 +69,12 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
     pod: config.pod,
     log,
     onSecret: (value) => redactor.add(value),
+  });
+  const audit = createAuditLog(config.auditFile, log);
+  const operations = auditOperations(unaudited, {
+    audit: (line) => audit(redactor.json(line)),
+    defaultEnclave: config.defaultEnclave,
+    caller: options.caller ?? localCaller(),
   });
   return {
     config,
@@ -105,4 +115,13 @@ async function createCluster(
     supervise: true,
     defaultEnclave: config.defaultEnclave,
   });
+}
+
+/** A container's user need not have a name. */
+function localCaller(): string {
+  try {
+    return `user:${userInfo().username}`;
+  } catch {
+    return `user:${process.getuid?.() ?? "unknown"}`;
+  }
 }

@@ -45,7 +45,7 @@ interface Current {
 export async function startServe(options: ServeOptions = {}): Promise<RunningServe> {
   const redactor = createRedactor();
   const open = async (): Promise<Current> => {
-    const platform = await createPlatform({ environment: options.environment, redactor });
+    const platform = await createPlatform({ environment: options.environment, redactor, caller: "http" });
     try {
       return { platform, ...(await tokenOf(platform)) };
     } catch (error) {

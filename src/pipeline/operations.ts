@@ -23,9 +23,13 @@ export interface Operations {
   ): Promise<DeprovisionEnclaveResult>;
 }
 
-/** Cancellation and progress of one call. */
+/** Cancellation and progress of one call, and whose it is. */
 export interface OperationCall {
   readonly signal: AbortSignal;
+  /** For the audit log; default: that of the server. */
+  readonly caller?: string;
+  /** Of the operation, where its caller gives it one; else it makes one of its own. */
+  readonly id?: string;
   readonly progress?: (event: StepEvent) => void;
 }
 

@@ -16,7 +16,7 @@ export function createRepair(deps: PipelineDependencies, undeploy: Undeploy): Op
   const options = releaseOptions(deps);
 
   async function mend(identity: Identity, found: Deployed, call: OperationCall): Promise<RepairResult> {
-    const start = { kind: "repair", id: newOperationId(), identity, choose: () => [] };
+    const start = { kind: "repair", id: call.id ?? newOperationId(), identity, choose: () => [] };
     const { state, timings } = await mending.run(start, call, options);
     const { workload, notRetired } = state;
     const mended = mendedIn(state);
@@ -55,7 +55,7 @@ export function createRepair(deps: PipelineDependencies, undeploy: Undeploy): Op
       );
     if (!isRetained(found)) throw sourceLost(identity);
     return {
-      operation: newOperationId(),
+      operation: call.id ?? newOperationId(),
       enclave: identity.enclave,
       name: identity.name,
       unfinished: "none",

@@ -62,7 +62,7 @@ export function createRotate(deps: PipelineDependencies): Operations["rotate"] {
     const identity = createIdentity(request.enclave ?? deps.defaultEnclave, request.name);
     const start: OnDeployed = {
       kind: "rotate",
-      id: newOperationId(),
+      id: call.id ?? newOperationId(),
       identity,
       choose: (checked) => chosen(request, identity, checked),
     };

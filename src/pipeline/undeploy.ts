@@ -93,7 +93,7 @@ export function createUndeploy(deps: PipelineDependencies): Undeploy {
       force,
       finishes,
       kind: force ? "undeploy --force" : "undeploy",
-      id: newOperationId(),
+      id: call.id ?? newOperationId(),
     };
     const { state, timings } = await undeploying.run(start, call, {
       observer: deps.observer,

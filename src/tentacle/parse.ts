@@ -37,6 +37,21 @@ export function parseEnriched(text: string): {
   return { tentacle, filled };
 }
 
+/** The names that a workflow.yaml of any quality gives itself, as written; none where it cannot be read. */
+export function declaredNames(text: string): { readonly enclave?: string; readonly name?: string } {
+  try {
+    const { root } = parseYaml(text, authorForm);
+    const deployment = entryOf(root, "deployment")?.value;
+    return {
+      name: textOf(root, "name"),
+      enclave: textOf(deployment, "enclave") ?? textOf(deployment, "namespace"),
+    };
+  } catch (error) {
+    if (error instanceof InvalidInput) return {};
+    throw error;
+  }
+}
+
 function read(
   text: string,
   form: "author" | "enriched",

@@ -23,7 +23,12 @@ export function createDeploy(
   const options = releaseOptions(deps);
 
   return async (request, call) => {
-    const start = startRelease({ kind: "deploy", id: newOperationId(), request, rotate: new Set() });
+    const start = startRelease({
+      kind: "deploy",
+      id: call.id ?? newOperationId(),
+      request,
+      rotate: new Set(),
+    });
     for (const value of Object.values(request.secrets ?? {}))
       for (const secret of typeof value === "string" ? [value] : Object.values(value)) deps.onSecret(secret);
     if (request.dryRun === true) {
