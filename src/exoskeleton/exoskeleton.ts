@@ -4,7 +4,8 @@ import { InvalidInput, NotEnabled } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { ServiceFlag } from "../pipeline/operations.ts";
 import { guardRegistrar, unavailable } from "./guard.ts";
-import type { Probe, Registrar, RegistrarContext, RegistrarDefinition } from "./registrar.ts";
+import { createProber, type Prober } from "./prober.ts";
+import type { Registrar, RegistrarContext, RegistrarDefinition } from "./registrar.ts";
 import { describeModes } from "./settings.ts";
 
 /** One backing service of this installation. */
@@ -13,8 +14,8 @@ export interface Service {
   readonly enabled: boolean;
   /** The guarded registrar, made at first use; throws NotEnabled where the service is not configured. */
   readonly registrar: () => Promise<Registrar>;
-  /** Is it usable now? Never throws. */
-  readonly probe: (signal: AbortSignal) => Promise<Probe>;
+  /** Is it usable now? Throws only when the caller gives up. */
+  readonly prober: Prober;
   close(): Promise<void>;
 }
 
@@ -68,7 +69,7 @@ export function createExoskeleton(options: ExoskeletonOptions): Exoskeleton {
       fields: definition.fields.map(({ name }) => name),
     };
     if (!enabled) return { ...base, available: false, reason: offHint(definition, options) };
-    const { available, reason, remedy, version } = await service.probe(signal);
+    const { available, reason, remedy, version } = await service.prober.glance(signal);
     const why = [reason, remedy].filter((text) => text !== undefined).join("; ");
     return {
       ...base,
@@ -82,7 +83,7 @@ export function createExoskeleton(options: ExoskeletonOptions): Exoskeleton {
     services,
     require,
     async requireAvailable(service, signal) {
-      const { available, reason, remedy } = await service.probe(signal);
+      const { available, reason, remedy } = await service.prober.ask(signal);
       if (!available) throw unavailable(service.definition, reason ?? "no reason given", remedy);
     },
     async flags(signal) {
@@ -122,7 +123,7 @@ function createService(definition: RegistrarDefinition, options: ExoskeletonOpti
     definition,
     enabled: settings?.enabled === true,
     registrar,
-    async probe(signal) {
+    prober: createProber(async (signal) => {
       try {
         return await (await registrar()).probe(signal);
       } catch (error) {
@@ -133,7 +134,7 @@ function createService(definition: RegistrarDefinition, options: ExoskeletonOpti
           latencyMs: 0,
         };
       }
-    },
+    }),
     async close() {
       const registrar = await made?.catch(() => undefined);
       await registrar?.close();

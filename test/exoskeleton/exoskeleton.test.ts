@@ -5,6 +5,7 @@ import { createExoskeleton } from "../../src/exoskeleton/exoskeleton.ts";
 import { guardRegistrar } from "../../src/exoskeleton/guard.ts";
 import {
   defineRegistrar,
+  type Probe,
   type Registrar,
   type RegistrarDefinition,
 } from "../../src/exoskeleton/registrar.ts";
@@ -164,6 +165,39 @@ describe("the exoskeleton", () => {
     expect(await service.flags(call.signal)).toMatchObject({ fruit: { available: true } });
   });
 
+  test("fault 22: a service that was down and now answers nothing holds up nobody who only looks", async () => {
+    const silence = Promise.withResolvers<Probe>();
+    const answers = [Promise.resolve({ available: false, reason: "mute", latencyMs: 1 }), silence.promise];
+    let asked = 0;
+    const service = exoskeleton(async () =>
+      basket({ probe: async () => answers[asked++] ?? { available: true, latencyMs: 1 } }),
+    );
+    expect(await service.flags(call.signal)).toMatchObject({ fruit: { available: false, reason: "mute" } });
+    for (let look = 0; look < 3; look++)
+      expect((await service.flags(call.signal)).fruit?.reason).toMatch(
+        /^mute \(as of \d+ s ago, and being asked again\)$/,
+      );
+    // One question for all of them; and who depends on the answer waits for it.
+    expect(asked).toBe(2);
+    const deploys = service.requireAvailable(service.require("tentacular-fruit"), call.signal);
+    silence.resolve({ available: true, latencyMs: 1 });
+    await deploys;
+    expect(await service.flags(call.signal)).toMatchObject({ fruit: { available: true } });
+    expect(asked).toBe(3);
+  });
+
+  test("fault 22: who gives up waiting for a probe ends his own call and nobody else's", async () => {
+    const answer = Promise.withResolvers<Probe>();
+    const service = exoskeleton(async () => basket({ probe: () => answer.promise }));
+    const caller = new AbortController();
+    const given = service.flags(caller.signal);
+    const other = service.flags(call.signal);
+    caller.abort(new Error("gave up"));
+    await expect(given).rejects.toThrow("gave up");
+    answer.resolve({ available: true, latencyMs: 1 });
+    expect(await other).toMatchObject({ fruit: { available: true } });
+  });
+
   test("a client that could not be set up is tried again by the next call", async () => {
     let attempts = 0;
     const service = exoskeleton(async () => {
@@ -172,8 +206,8 @@ describe("the exoskeleton", () => {
       return basket();
     });
     const required = service.require("tentacular-fruit");
-    expect(await required.probe(call.signal)).toMatchObject({ available: false });
-    expect(await required.probe(call.signal)).toMatchObject({ available: true });
+    expect(await required.prober.ask(call.signal)).toMatchObject({ available: false });
+    expect(await required.prober.ask(call.signal)).toMatchObject({ available: true });
   });
 
   test("closing makes no client that was never used", async () => {
