@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { CallOptions, ServerConnection } from "./client.ts";
 import type { CommandIo } from "./io.ts";
+import { widthOf } from "./output.ts";
 import { parseResult } from "./results.ts";
 import { createStepLines } from "./steps.ts";
 
@@ -30,7 +31,7 @@ export async function callWithSteps<T extends { readonly steps: readonly { step:
 ): Promise<Answer<T>> {
   return io.withServer(async (server) => {
     io.output.note(title(server));
-    const lines = createStepLines(io.output, process.stderr.columns);
+    const lines = createStepLines(io.output, widthOf(process.stderr));
     try {
       const options = {
         signal: io.signal,

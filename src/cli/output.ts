@@ -29,6 +29,11 @@ export interface Output {
   warn(line: string): void;
 }
 
+/** Columns of a terminal; some (a container's, `script`'s) say 0 when nobody has told them. */
+export function widthOf({ columns }: { readonly columns?: number }): number {
+  return columns === undefined || columns < 1 ? 80 : columns;
+}
+
 /** Makes the output of one command. `color` is false where the caller's environment refuses colours. */
 export function createOutput(format: OutputFormat, color: boolean): Output {
   const noteStyle = createStyle(color && process.stderr.isTTY);
@@ -37,7 +42,7 @@ export function createOutput(format: OutputFormat, color: boolean): Output {
     format,
     style: createStyle(color && process.stdout.isTTY),
     noteStyle,
-    width: process.stdout.isTTY ? process.stdout.columns : Infinity,
+    width: process.stdout.isTTY ? widthOf(process.stdout) : Infinity,
     live: process.stderr.isTTY,
     async result(structured, text) {
       writeOut(ended(await render(format, structured, text)));

@@ -132,7 +132,7 @@ export interface DependencyReport {
 }
 
 export interface DeployResult {
-  /** Id of the operation: `status` takes it. */
+  /** Id of the operation, as the lock and the journal name it. */
   readonly operation: string;
   readonly enclave: string;
   readonly name: string;

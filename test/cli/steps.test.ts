@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { Output } from "../../src/cli/output.ts";
+import { type Output, widthOf } from "../../src/cli/output.ts";
 import { createStepLines } from "../../src/cli/steps.ts";
 import { createStyle } from "../../src/cli/style.ts";
 
@@ -53,4 +53,8 @@ it("marks the step that failed", () => {
   steps.onProgress({ done: 0, message: "register" });
   steps.failed();
   expect(written()).toBe("  ✗ register\n");
+});
+
+it("takes a terminal that does not know its width for one of 80 columns", () => {
+  expect([widthOf({}), widthOf({ columns: 0 }), widthOf({ columns: 132 })]).toEqual([80, 80, 132]);
 });
