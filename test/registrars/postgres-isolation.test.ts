@@ -251,6 +251,24 @@ describe.skipIf(!server.available)("a second tentacle attacks the first in Postg
     await Promise.all(holders.map((holder) => holder.end({ timeout: 0 })));
   });
 
+  test("flooding notifications and spilling sorts to disk, it keeps nobody from deploying", async () => {
+    const third = await tenant("flooding");
+    const { sql } = third;
+    await sql`SET work_mem = '64kB'`;
+    // A query of this client begins when it is waited for, or told to.
+    const flood = [
+      sql`SELECT count(pg_notify('flood', repeat('x', 1000) || n)) AS n FROM generate_series(1, 20000) n`.execute(),
+      sql`SELECT max(n) AS n FROM (SELECT n FROM generate_series(1, 300000) n ORDER BY md5(n::text)) s`.execute(),
+    ];
+    const beside = await tenant("beside-flood");
+    expect(await beside.sql`SELECT 1 AS one`).toEqual([{ one: 1 }]);
+    expect(await Promise.all(flood)).toEqual([[{ n: "20000" }], [{ n: 300_000 }]]);
+    for (const { identity, sql: own } of [third, beside]) {
+      await own.end();
+      expect(await registrar.unregister(identity, { data: "delete" }, call())).toMatchObject({ failed: [] });
+    }
+  });
+
   test("holding advisory locks and table locks, it delays no deploy of others", async () => {
     const connection = await attacker.sql.reserve();
     await connection.unsafe("BEGIN");
