@@ -20,7 +20,7 @@ const services = inject("services");
 const { signal } = new AbortController();
 const POSTGRES = "tentacular-postgres";
 
-/** Queries Postgres and asks NATS for an answer, again and again, and says how often that failed. */
+/** Queries Postgres again and again, and says how often that failed. */
 const BUSY = `export default async (ctx) => {
   const { sql } = ctx.dependency("${POSTGRES}");
   const counts = { asked: 0, failed: 0, problems: [], logins: [] };
