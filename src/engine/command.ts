@@ -6,6 +6,8 @@ export interface EngineCommand {
   readonly appDir: string;
   /** Where it listens: `0.0.0.0:8080` in a pod. */
   readonly listen: string;
+  /** Where it takes webhooks and nothing else; the same address as `listen` where one listener does for both. */
+  readonly webhooks?: string;
   /** `host:port`, `host`, or CIDR entries from the enriched contract: all that the nodes may reach. */
   readonly allowNet: readonly string[];
   /** Registries that the contract has module dependencies from (`registriesOf`); without one nothing is downloaded. */
@@ -16,7 +18,7 @@ export interface EngineCommand {
 
 /** Arguments after `deno`: network only as the contract says, reads only below `appDir`, no environment, no subprocess. */
 export function engineArgs(command: EngineCommand): readonly string[] {
-  const { appDir, listen, allowNet, modules = [], graceSeconds } = command;
+  const { appDir, listen, webhooks, allowNet, modules = [], graceSeconds } = command;
   for (const entry of allowNet)
     if (!/^[^\s,]+$/.test(entry))
       throw new InvalidInput(`${JSON.stringify(entry)} is no host that a tentacle can be allowed to reach`, {
@@ -27,7 +29,7 @@ export function engineArgs(command: EngineCommand): readonly string[] {
     "--quiet",
     "--no-prompt",
     "--no-lock",
-    `--allow-net=${[listen, ...allowNet].join(",")}`,
+    `--allow-net=${[listen, ...(webhooks === undefined ? [] : [webhooks]), ...allowNet].join(",")}`,
     `--allow-read=${appDir.replaceAll(",", ",,")}`,
     // Deno downloads modules past --allow-net: without these a node could tell any host of the default
     // import list, or a registry, a secret in a module's name.
@@ -37,6 +39,7 @@ export function engineArgs(command: EngineCommand): readonly string[] {
     `${appDir}/engine/engine.mjs`,
     `--app=${appDir}`,
     `--listen=${listen}`,
+    ...(webhooks === undefined ? [] : [`--webhooks=${webhooks}`]),
     ...(graceSeconds === undefined ? [] : [`--grace=${graceSeconds}`]),
   ];
 }

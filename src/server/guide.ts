@@ -23,6 +23,7 @@ internal: a defect), message, hint (the next step), path, and issues, one a mist
     triggers:                         # besides the tool run
       - { type: cron, schedule: "0 9 * * *", name: daily }
       - { type: queue, subject: events.new }    # needs tentacular-nats
+      - { type: webhook, path: /hooks/x, secret: hooks.token }   # callers send it as a bearer token
     nodes:
       store: { path: nodes/store.ts, description: Stores the events }
       publish: { path: nodes/publish.ts, description: Publishes a summary }

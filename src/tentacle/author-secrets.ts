@@ -3,7 +3,7 @@ import { formatBytes, limits } from "./limits.ts";
 import { isManagedName } from "./managed.ts";
 import { quoted } from "./problems.ts";
 import { type AuthorSecrets, parseSecret } from "./secret-file.ts";
-import type { Tentacle } from "./tentacle.ts";
+import type { SecretRef, Tentacle } from "./tentacle.ts";
 
 export { type AuthorSecrets, parseSecret, secretValue } from "./secret-file.ts";
 
@@ -20,26 +20,45 @@ export function checkSecrets(
   tentacle: Tentacle,
   provided: ReadonlySet<string>,
 ): { readonly missing: readonly Issue[]; readonly unused: readonly Issue[] } {
-  const asked = Object.values(tentacle.contract.dependencies).flatMap((dependency) =>
-    dependency.kind === "host" && dependency.auth !== undefined
-      ? [{ dependency: dependency.name, ...dependency.auth.secret }]
-      : [],
-  );
+  const asked = askedSecrets(tentacle);
   const missing = asked
     .filter(({ service, key }) => !provided.has(`${service}.${key}`) && !provided.has(service))
-    .map(({ dependency, service, key }) => ({
-      path: `contract.dependencies.${dependency}.auth.secret`,
-      message: `the secret ${service}.${key}, which ${dependency} asks for, has no value`,
+    .map(({ who, path, service, key }) => ({
+      path,
+      message: `the secret ${service}.${key}, which ${who} asks for, has no value`,
       hint: `A person sets it with: tntc secrets set ${tentacle.name} ${service}.${key}`,
     }));
   const unused = [...provided]
     .filter((name) => !asked.some(({ service, key }) => name === service || name === `${service}.${key}`))
     .map((name) => ({
       path: `secrets.${name}`,
-      message: `the secret ${name} is provided, and no dependency asks for it`,
+      message: `the secret ${name} is provided, and nothing asks for it`,
       hint: `Remove it, or name it in a dependency:  auth: { type: bearer-token, secret: ${name.includes(".") ? name : `${name}.token`} }`,
     }));
   return { missing, unused };
+}
+
+/** Each place of the workflow that names one of the author's own secrets. */
+function askedSecrets(
+  tentacle: Tentacle,
+): readonly (SecretRef & { readonly who: string; readonly path: string })[] {
+  const dependencies = Object.values(tentacle.contract.dependencies).flatMap((dependency) =>
+    dependency.kind === "host" && dependency.auth !== undefined
+      ? [
+          {
+            who: dependency.name,
+            path: `contract.dependencies.${dependency.name}.auth.secret`,
+            ...dependency.auth.secret,
+          },
+        ]
+      : [],
+  );
+  const webhooks = tentacle.triggers.flatMap((trigger, index) =>
+    trigger.type === "webhook" && trigger.secret !== undefined
+      ? [{ who: `the webhook ${trigger.path}`, path: `triggers[${index}].secret`, ...trigger.secret }]
+      : [],
+  );
+  return [...dependencies, ...webhooks];
 }
 
 /** Refuses names that cannot be kept, or that belong to managed dependencies. No value ever stands in a message. */

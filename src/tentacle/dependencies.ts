@@ -1,6 +1,7 @@
 import { defaultPort, hostProblem, isIPv4Range, stripBrackets } from "./host.ts";
 import { isManagedName, readFilled, readManaged } from "./managed.ts";
 import { checkShape, dotted, isRecord, type Path, type Problems, quoted } from "./problems.ts";
+import { readSecretRef } from "./secret-ref.ts";
 import { dynamicShape, hostShape, moduleShape } from "./shape.ts";
 import type {
   ContractDependency,
@@ -8,13 +9,11 @@ import type {
   FilledDependency,
   HostDependency,
   ModuleDependency,
-  SecretRef,
 } from "./tentacle.ts";
 import { itemsOf, textOf } from "./text.ts";
 import { entryOf, valueOf, type YamlMap, type YamlNode } from "./yaml.ts";
 
 const NAME = /^[A-Za-z][A-Za-z0-9._-]{0,62}$/;
-const SECRET_REF = /^([A-Za-z0-9_-][A-Za-z0-9_-]*)\.([A-Za-z0-9_-][A-Za-z0-9._-]*)$/;
 const PACKAGE = /^(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/;
 const VERSION = /^[\^~]?\d+(?:\.\d+){0,2}(?:[-+][A-Za-z0-9.+-]+)?$/;
 
@@ -96,7 +95,9 @@ function readHost(
       `${dotted(path)}.port is missing, and ${quoted(protocol)} has no usual port`,
       "Add  port: <number>",
     );
-  const secret = shaped.auth ? readSecretRef(problems, [...path, "auth", "secret"], node) : undefined;
+  const secret = shaped.auth
+    ? readSecretRef(problems, [...path, "auth", "secret"], textOf(entryOf(node, "auth")?.value, "secret"))
+    : undefined;
   if (problem !== undefined || port === undefined || (shaped.auth && secret === undefined)) return undefined;
   return {
     kind: "host",
@@ -109,29 +110,6 @@ function readHost(
     }),
     extra: without(value, ["protocol", "host", "port", "auth"]),
   };
-}
-
-function readSecretRef(problems: Problems, path: Path, node: YamlMap): SecretRef | undefined {
-  const written = textOf(entryOf(node, "auth")?.value, "secret") ?? "";
-  const [, service, key] = SECRET_REF.exec(written) ?? [];
-  if (service === undefined || key === undefined) {
-    // Not quoted: somebody may have put the secret itself here.
-    problems.error(
-      path,
-      `${dotted(path)} is no reference of the form service.key`,
-      "Write for instance  secret: github.token  and give its value with: tntc secrets set <tentacle> github.token",
-    );
-    return undefined;
-  }
-  if (isManagedName(service)) {
-    problems.error(
-      path,
-      `${dotted(path)} uses the name of a managed dependency (${service})`,
-      "Name the service of your own secret otherwise, for instance  secret: github.token",
-    );
-    return undefined;
-  }
-  return { service, key };
 }
 
 function readDynamic(

@@ -20,8 +20,9 @@ import { normalFiles } from "./files.ts";
 import { stagesOf } from "./graph.ts";
 import type { Identity } from "./identity.ts";
 import { networkPolicy } from "./network-policy.ts";
-import { DENO_IMAGE, ENGINE_PORT, type PodOptions, podSpec } from "./pod.ts";
-import type { FilledDependency, Tentacle } from "./tentacle.ts";
+import { DENO_IMAGE, type PodOptions, podSpec } from "./pod.ts";
+import { ENGINE_PORT, WEBHOOK_PORT } from "./ports.ts";
+import { type FilledDependency, hasWebhooks, type Tentacle } from "./tentacle.ts";
 
 /** Everything a tentacle's objects are made of. */
 export interface ManifestInput {
@@ -114,9 +115,8 @@ export function buildManifests(input: ManifestInput): readonly ClusterObject[] {
       tentacle,
       filled,
       backends: input.backends ?? {},
-      port: ENGINE_PORT,
     }),
-    service(meta(names.workload), identity),
+    service(meta(names.workload), identity, hasWebhooks(tentacle)),
     deployment(meta(names.workload), identity, spec, checksum),
   ];
 }
@@ -175,14 +175,19 @@ function serviceAccount(metadata: ObjectMeta): OtherObject {
   return { apiVersion: "v1", kind: "ServiceAccount", metadata, automountServiceAccountToken: false };
 }
 
-function service(metadata: ObjectMeta, identity: Identity): OtherObject {
+function service(metadata: ObjectMeta, identity: Identity, webhooks: boolean): OtherObject {
   return {
     apiVersion: "v1",
     kind: "Service",
     metadata,
     spec: {
       selector: selectorOf(identity),
-      ports: [{ name: "http", port: ENGINE_PORT, targetPort: "http", protocol: "TCP" }],
+      ports: [
+        { name: "http", port: ENGINE_PORT, targetPort: "http", protocol: "TCP" },
+        ...(webhooks
+          ? [{ name: "webhooks", port: WEBHOOK_PORT, targetPort: "webhooks", protocol: "TCP" }]
+          : []),
+      ],
     },
   };
 }

@@ -4,7 +4,8 @@ import { podPortOf, type ServiceBackend } from "./cluster-host.ts";
 import { type Target, targetsOf } from "./egress.ts";
 import { isIPv4Range } from "./host.ts";
 import type { Identity } from "./identity.ts";
-import type { FilledDependency, Tentacle } from "./tentacle.ts";
+import { ENGINE_PORT, WEBHOOK_PORT } from "./ports.ts";
+import { type FilledDependency, hasWebhooks, type Tentacle } from "./tentacle.ts";
 
 export interface NetworkPolicyInput {
   readonly identity: Identity;
@@ -12,17 +13,16 @@ export interface NetworkPolicyInput {
   readonly filled: Readonly<Record<string, FilledDependency>>;
   /** The pods behind those hosts that are Services of the cluster, by host. */
   readonly backends: Readonly<Record<string, ServiceBackend>>;
-  /** Where the engine listens. */
-  readonly port: number;
 }
 
 /**
- * Everything is denied but name resolution, the declared targets, and calls to the engine from the server. A policy
+ * Everything is denied but name resolution, the declared targets, calls to the engine from the server, and to its
+ * webhooks, when it has any, from anywhere: an ingress may stand in any namespace, and their port serves nothing else. A policy
  * knows no host names: a Service of the cluster is its pods, any other such target is any address on its port; Deno's
  * permissions hold the name.
  */
 export function networkPolicy(metadata: ObjectMeta, input: NetworkPolicyInput): OtherObject {
-  const { identity, tentacle, filled, backends, port } = input;
+  const { identity, tentacle, filled, backends } = input;
   const targets = targetsOf(tentacle, filled).map((target) =>
     egressRule(target, Object.hasOwn(backends, target.host) ? backends[target.host] : undefined),
   );
@@ -57,8 +57,9 @@ export function networkPolicy(metadata: ObjectMeta, input: NetworkPolicyInput): 
               },
             },
           ],
-          ports: [{ port, protocol: "TCP" }],
+          ports: [{ port: ENGINE_PORT, protocol: "TCP" }],
         },
+        ...(hasWebhooks(tentacle) ? [{ ports: [{ port: WEBHOOK_PORT, protocol: "TCP" }] }] : []),
       ],
       egress: [...new Map(rules.map((rule) => [JSON.stringify(rule), rule])).values()],
     },

@@ -2,13 +2,11 @@ import type { Container, Deployment, Volume, VolumeItem } from "../cluster/objec
 import { engineArgs } from "../engine/command.ts";
 import { registriesOf } from "../engine/compiled.ts";
 import { allowNetOf } from "./egress.ts";
-import type { FilledDependency, Sidecar, Tentacle } from "./tentacle.ts";
+import { ENGINE_PORT, WEBHOOK_PORT } from "./ports.ts";
+import { type FilledDependency, hasWebhooks, type Sidecar, type Tentacle } from "./tentacle.ts";
 
 /** The engine's runtime, pinned to the version it is tested with. */
 export const DENO_IMAGE = "denoland/deno:2.9.6";
-
-/** Where the engine listens in its pod. */
-export const ENGINE_PORT = 8080;
 
 /** User `deno` of the image. */
 const USER = 1993;
@@ -69,6 +67,7 @@ function engineContainer({ tentacle, filled, image, options }: PodInput): Contai
     args: engineArgs({
       appDir: "/app",
       listen: `0.0.0.0:${ENGINE_PORT}`,
+      ...(hasWebhooks(tentacle) && { webhooks: `0.0.0.0:${WEBHOOK_PORT}` }),
       allowNet: allowNetOf(tentacle, filled),
       modules: registriesOf(tentacle),
     }),
@@ -77,7 +76,10 @@ function engineContainer({ tentacle, filled, image, options }: PodInput): Contai
       { name: "DENO_NO_UPDATE_CHECK", value: "1" },
       { name: "HOME", value: "/tmp" },
     ],
-    ports: [{ name: "http", containerPort: ENGINE_PORT, protocol: "TCP" }],
+    ports: [
+      { name: "http", containerPort: ENGINE_PORT, protocol: "TCP" },
+      ...(hasWebhooks(tentacle) ? [{ name: "webhooks", containerPort: WEBHOOK_PORT, protocol: "TCP" }] : []),
+    ],
     volumeMounts: [
       { name: "code", mountPath: "/app", readOnly: true },
       { name: "engine", mountPath: "/app/engine", readOnly: true },

@@ -3,6 +3,7 @@ import { parseDuration } from "./duration.ts";
 import { findCycle } from "./graph.ts";
 import { labelProblem } from "./identity.ts";
 import { codePath } from "./paths.ts";
+import { ENGINE_PORT, WEBHOOK_PORT } from "./ports.ts";
 import { checkShape, dotted, isRecord, nearest, type Problems, quoted } from "./problems.ts";
 import { configShape, edgeShape, nodeShape, sidecarShape } from "./shape.ts";
 import type { Node, Sidecar, Tentacle, TentacleConfig } from "./tentacle.ts";
@@ -169,7 +170,14 @@ export function readSidecars(problems: Problems, section: YamlNode | undefined):
         `${dotted(path)}.image ${quoted(image)} is no image reference`,
         "Write for instance  image: pandoc/core:3.6",
       );
-    if (problem !== undefined || badImage) return [];
+    const taken = shaped.port === ENGINE_PORT || shaped.port === WEBHOOK_PORT;
+    if (taken)
+      problems.error(
+        [...path, "port"],
+        `${dotted(path)}.port ${shaped.port} is one that the engine listens on in the same pod`,
+        `Let it listen on another one than ${ENGINE_PORT} and ${WEBHOOK_PORT}, for instance  port: 3030`,
+      );
+    if (problem !== undefined || badImage || taken) return [];
     names.add(name);
     return [
       {

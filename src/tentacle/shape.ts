@@ -50,10 +50,21 @@ export const triggerShapes = {
   }),
   webhook: mapping({
     type: z.literal("webhook"),
-    path: text.meta({ examples: ["/hooks/github"] }),
-    provider: text.nullish().meta({ examples: ["github"] }),
-    event: text.nullish().meta({ examples: ["pull_request"] }),
-    actions: textList.nullish().meta({ examples: [["opened"]] }),
+    path: text.meta({ description: "Where it is called, by POST.", examples: ["/hooks/github"] }),
+    provider: z.literal("github").nullish().meta({
+      description: "Who calls: its signature is checked, and event and actions can be told apart.",
+    }),
+    secret: text.nullish().meta({
+      description:
+        "One of the author's own secrets. github: the secret of the webhook; otherwise callers send it as a bearer token.",
+      examples: ["github.webhook"],
+    }),
+    event: text
+      .nullish()
+      .meta({ description: "Only this event of the provider.", examples: ["pull_request"] }),
+    actions: textList
+      .nullish()
+      .meta({ description: "Only these actions of the event.", examples: [["opened"]] }),
   }),
 } as const;
 

@@ -30,10 +30,18 @@ export type Trigger =
   | {
       readonly type: "webhook";
       readonly path: string;
-      readonly provider?: string;
+      /** Whose signature and headers the calls carry. */
+      readonly provider?: "github";
+      /** What a caller proves that it knows; without it anybody who reaches the path starts runs. */
+      readonly secret?: SecretRef;
       readonly event?: string;
       readonly actions: readonly string[];
     };
+
+/** Does it take calls from outside the cluster? */
+export function hasWebhooks(tentacle: Tentacle): boolean {
+  return tentacle.triggers.some(({ type }) => type === "webhook");
+}
 
 export interface Node {
   /** Relative to workflow.yaml, normalised, below its folder: `nodes/store.ts`. */

@@ -1,5 +1,6 @@
 import { Cron } from "croner";
 import { checkShape, dotted, isRecord, nearest, type Path, type Problems, quoted } from "./problems.ts";
+import { readSecretRef } from "./secret-ref.ts";
 import { triggerShapes } from "./shape.ts";
 import type { Trigger } from "./tentacle.ts";
 import { textOf, textsOf } from "./text.ts";
@@ -160,14 +161,34 @@ function readWebhook(problems: Problems, path: Path, node: YamlNode, value: unkn
     );
     return undefined;
   }
-  const provider = textOf(node, "provider");
+  const provider = textOf(node, "provider") === "github" ? "github" : undefined;
   const event = textOf(node, "event");
+  const actions = textsOf(node, "actions");
+  if (provider === undefined && (event !== undefined || actions.length > 0)) {
+    const at = [...path, event === undefined ? "actions" : "event"];
+    problems.error(
+      at,
+      `${dotted(at)} cannot be told from a call of an unknown provider`,
+      "Add  provider: github , or leave event and actions out and look at the input in a node.",
+    );
+    return undefined;
+  }
+  const asked = textOf(node, "secret");
+  if (asked === undefined)
+    problems.warn(
+      path,
+      `anybody who reaches ${written} can start runs`,
+      "Add  secret: hooks.token  and give its value with: tntc secrets set <tentacle> hooks.token",
+    );
+  const secret = asked === undefined ? undefined : readSecretRef(problems, [...path, "secret"], asked);
+  if (asked !== undefined && secret === undefined) return undefined;
   return {
     type: "webhook",
     path: written,
     ...(provider !== undefined && { provider }),
+    ...(secret !== undefined && { secret }),
     ...(event !== undefined && { event }),
-    actions: textsOf(node, "actions"),
+    actions,
   };
 }
 

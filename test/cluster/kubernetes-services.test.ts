@@ -147,7 +147,6 @@ contract:
       tentacle,
       filled: {},
       backends: { plain, named },
-      port: 8080,
     });
     expect(await cluster.apply(identity, [policy], signal)).toMatchObject([{ outcome: "created" }]);
     expect(await cluster.apply(identity, [policy], signal)).toMatchObject([{ outcome: "unchanged" }]);

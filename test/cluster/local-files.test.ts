@@ -180,6 +180,18 @@ describe("the command of an engine", () => {
   ])("%s becomes %s", (arg, local) => {
     expect(localArgs(["--listen=0.0.0.0:8080", arg], place)[1]).toBe(local);
   });
+  it("listens for webhooks where it listens for all else", () => {
+    const args = [
+      "--allow-net=0.0.0.0:8080,0.0.0.0:8081",
+      "--listen=0.0.0.0:8080",
+      "--webhooks=0.0.0.0:8081",
+    ];
+    expect(localArgs(args, place)).toEqual([
+      "--allow-net=127.0.0.1:4711,127.0.0.1:4711",
+      "--listen=127.0.0.1:4711",
+      "--webhooks=127.0.0.1:4711",
+    ]);
+  });
 });
 
 describe("a log", () => {

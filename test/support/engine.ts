@@ -41,6 +41,8 @@ export interface EngineOptions {
   /** Of managed dependencies: what a registrar gave. */
   readonly credentials?: Readonly<Record<string, Credentials>>;
   readonly graceSeconds?: number;
+  /** On the same listener as all else, as on a laptop, or on one of their own, as in a pod; default none. */
+  readonly webhooks?: "same" | "own";
   /** Of the process; the nodes see none of it. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -49,6 +51,8 @@ export interface EngineOptions {
 export interface TestEngine {
   readonly folder: string;
   readonly url: string;
+  /** Of the listener for webhooks. */
+  readonly webhookUrl: string;
   readonly process: ChildProcess;
   run(input?: unknown): Promise<RunAnswer>;
   health(): Promise<{ readonly status: number; readonly reason: string | undefined }>;
@@ -95,12 +99,14 @@ export async function startEngine(
 
   const port = await freePort();
   const listen = `127.0.0.1:${port}`;
+  const webhooks = `127.0.0.1:${await freePort()}`;
   const { pathEnv } = loadClientConfig();
   const child = spawn(
     await findDeno({ pathEnv }),
     engineArgs({
       appDir: folder,
       listen,
+      ...(options.webhooks !== undefined && { webhooks: options.webhooks === "same" ? listen : webhooks }),
       allowNet: allowNetOf(tentacle, filled),
       modules: registriesOf(tentacle),
       ...(options.graceSeconds !== undefined && { graceSeconds: options.graceSeconds }),
@@ -120,6 +126,7 @@ export async function startEngine(
   const engine: TestEngine = {
     folder,
     url,
+    webhookUrl: options.webhooks === "own" ? `http://${webhooks}` : url,
     process: child,
     async run(input) {
       const response = await post(`${url}/run`, { input, trigger: "manual" });

@@ -23,6 +23,22 @@ contract:
 `);
 
 describe("the author's secrets", () => {
+  test("that a webhook asks for are asked for too", () => {
+    const hooked = parseWorkflow(`name: hello
+version: 1
+triggers: [{ type: webhook, path: /hooks/x, secret: hooks.token }]
+nodes: { a: { path: nodes/a.ts } }
+`).tentacle;
+    expect(checkSecrets(hooked, new Set()).missing).toMatchObject([
+      {
+        path: "triggers[0].secret",
+        message: "the secret hooks.token, which the webhook /hooks/x asks for, has no value",
+        hint: "A person sets it with: tntc secrets set hello hooks.token",
+      },
+    ]);
+    expect(checkSecrets(hooked, new Set(["hooks.token"]))).toEqual({ missing: [], unused: [] });
+  });
+
   test("that are missing are named with the command that sets them", () => {
     const { missing, unused } = checkSecrets(tentacle, new Set(["slack.url", "slack.other", "old"]));
     expect(missing).toMatchObject([

@@ -222,6 +222,39 @@ describe("the objects of a tentacle", () => {
   });
 });
 
+describe("a webhook", () => {
+  const hooked = text.replace("nodes:", "triggers: [{ type: webhook, path: /hooks/x }]\nnodes:");
+  const made = buildManifests(input({ tentacle: parseWorkflow(hooked).tentacle }));
+  const specOf = (kind: string) => made.find((object) => object.kind === kind);
+
+  test("gets a port of its own, which anybody may reach, and the server's stays the server's", () => {
+    expect(specOf("Service")).toMatchObject({
+      spec: {
+        ports: [
+          { name: "http", port: 8080, targetPort: "http" },
+          { name: "webhooks", port: 8081, targetPort: "webhooks" },
+        ],
+      },
+    });
+    expect(specOf("NetworkPolicy")).toMatchObject({
+      spec: {
+        ingress: [
+          { from: [{}], ports: [{ port: 8080, protocol: "TCP" }] },
+          { ports: [{ port: 8081, protocol: "TCP" }] },
+        ],
+      },
+    });
+    const spec = JSON.stringify(specOf("Deployment"));
+    expect(spec).toContain("--listen=0.0.0.0:8080");
+    expect(spec).toContain("--webhooks=0.0.0.0:8081");
+    expect(spec).toContain('{"name":"webhooks","containerPort":8081,"protocol":"TCP"}');
+  });
+
+  test("that is not declared opens nothing", () => {
+    expect(JSON.stringify(buildManifests(input()))).not.toMatch(/webhooks|8081/);
+  });
+});
+
 describe("deno.json", () => {
   test("maps declared modules by package and by name", () => {
     expect(JSON.parse(denoConfig(parseWorkflow(text).tentacle))).toMatchObject({

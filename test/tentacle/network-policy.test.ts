@@ -47,7 +47,6 @@ contract: { version: "1", dependencies: { ${dependency} } }
         },
       },
       backends,
-      port: 8080,
     },
   );
   return spec;

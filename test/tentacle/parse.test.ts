@@ -44,7 +44,7 @@ triggers:
   - type: manual
   - { type: cron, schedule: "0 9 * * *", name: daily, timezone: Europe/Berlin }
   - { type: queue, subject: orders.*.created }
-  - { type: webhook, path: /hooks/github, provider: github, event: pull_request, actions: opened }
+  - { type: webhook, path: /hooks/github, provider: github, secret: github.webhook, event: pull_request, actions: opened }
 nodes:
   fetch: { path: ./nodes/fetch.ts, description: gets, capabilities: [net] }
   store: { path: nodes/../nodes/store.ts, description: keeps, capabilities: { net: github.com } }
@@ -76,6 +76,7 @@ contract:
           type: "webhook",
           path: "/hooks/github",
           provider: "github",
+          secret: { service: "github", key: "webhook" },
           event: "pull_request",
           actions: ["opened"],
         },
@@ -313,9 +314,26 @@ contract:
     ["{ type: webhook, path: /run }", "path"],
     ["{ type: webhook, path: /a/../b }", "path"],
     ['{ type: webhook, path: "/a?b" }', "path"],
+    ["{ type: webhook, path: /a, provider: gitlab }", "provider"],
+    ["{ type: webhook, path: /a, secret: plain }", "secret"],
+    ["{ type: webhook, path: /a, secret: tentacular-nats.creds }", "secret"],
+    ["{ type: webhook, path: /a, event: push }", "event"],
+    ["{ type: webhook, path: /a, actions: [opened] }", "actions"],
   ])("trigger %s is refused at %s", (trigger, key) => {
     const text = `${base}triggers: [${trigger}]\ncontract: { version: "1", dependencies: { tentacular-nats: } }\n`;
     expect(issuesOf(text).map((issue) => issue.path)).toEqual([`triggers[0].${key}`]);
+  });
+
+  test("a webhook without a secret is warned about", () => {
+    const { warnings } = parseWorkflow(`${base}triggers: [{ type: webhook, path: /hooks/open }]\n`);
+    expect(warnings).toMatchObject([
+      { path: "triggers[0]", message: "anybody who reaches /hooks/open can start runs" },
+    ]);
+  });
+
+  test.each([8080, 8081])("a sidecar cannot have the engine's port %i", (port) => {
+    const text = `${base}sidecars: [{ name: s, image: i, port: ${port} }]\n`;
+    expect(issueAt(text, "sidecars[0].port").hint).toContain("3030");
   });
 
   test("a queue trigger needs tentacular-nats", () => {

@@ -28,6 +28,7 @@ export function createEngine(options: {
   const started = Promise.withResolvers<Runner>();
   const stops: (() => Promise<void> | void)[] = [];
   let queues: readonly QueueTrigger[] = [];
+  let webhook: Engine["webhook"] = () => Promise.resolve(starting());
   let waitingFor: string | undefined = "the nodes are being loaded";
   let closeClients: (() => Promise<void>) | undefined;
   // Who waits for a start that fails is cut off by the end of the process.
@@ -35,6 +36,11 @@ export function createEngine(options: {
 
   const run = (input: unknown, trigger: string): Promise<RunAnswer> =>
     limit(async () => (await started.promise).run(input, trigger));
+
+  function runIfRoom(input: unknown, trigger: string): Promise<RunAnswer> | undefined {
+    if (limit.pendingCount >= RUNS_WAITING || stopping.signal.aborted) return undefined;
+    return run(input, trigger);
+  }
 
   async function start(): Promise<void> {
     const compiled = readCompiled(appDir);
@@ -57,6 +63,9 @@ export function createEngine(options: {
         stops.push(() => queue.stop());
       }
     }
+    const webhooks = compiled.triggers.filter((trigger) => trigger.type === "webhook");
+    const { handleWebhook } = await import("./webhook.ts");
+    webhook = (request) => handleWebhook(request, webhooks, { secrets, log, run: runIfRoom });
     const looking = setInterval(() => {
       if (!secrets.refresh()) return;
       log.info("the secrets have changed: new connections use them");
@@ -71,10 +80,8 @@ export function createEngine(options: {
     start,
     notReady: () =>
       waitingFor ?? queues.map((queue) => queue.notReady()).find((reason) => reason !== undefined),
-    run(input, trigger) {
-      if (limit.pendingCount >= RUNS_WAITING || stopping.signal.aborted) return undefined;
-      return run(input, trigger);
-    },
+    run: runIfRoom,
+    webhook: (request) => webhook(request),
     async stop(graceMs) {
       waitingFor = "the tentacle is being stopped";
       const drained = Promise.all(stops.map(async (stop) => stop())).then(idle);
@@ -89,6 +96,13 @@ export function createEngine(options: {
     while (limit.activeCount + limit.pendingCount > 0)
       await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+function starting(): Response {
+  return Response.json(
+    { error: "the tentacle is being started" },
+    { status: 503, headers: { "retry-after": "5" } },
+  );
 }
 
 /** `exit` in a node would end the runs of others with its own. */

@@ -1,6 +1,6 @@
 import type { RunAnswer } from "../../cluster/cluster.ts";
+import { MAX_BODY, readBody } from "./request-body.ts";
 
-const MAX_BODY = 1024 * 1024;
 const MAX_TRIGGER = 100;
 
 /** What the engine's listener hands on. */
@@ -9,6 +9,8 @@ export interface Engine {
   notReady(): string | undefined;
   /** Resolves with the answer; undefined when too many runs wait already. */
   run(input: unknown, trigger: string): Promise<RunAnswer> | undefined;
+  /** Answers a call of anybody from outside. */
+  webhook(request: Request): Promise<Response>;
 }
 
 /** Answers `GET /health` and `POST /run`. */
@@ -27,7 +29,7 @@ export async function handle(request: Request, engine: Engine): Promise<Response
   if (request.headers.has("origin")) return refuse(403, "browsers are not served", "Use tntc run.");
   if (request.headers.get("content-type")?.split(";", 1)[0]?.trim().toLowerCase() !== "application/json")
     return refuse(415, "the body is not declared to be JSON", "Send content-type: application/json.");
-  const text = await readBody(request);
+  const text = (await readBody(request))?.toString("utf8");
   if (text === undefined)
     return refuse(
       413,
@@ -40,21 +42,6 @@ export async function handle(request: Request, engine: Engine): Promise<Response
   return answer === undefined
     ? refuse(503, "too many runs are under way", "Try again in a moment.")
     : Response.json(answer);
-}
-
-async function readBody(request: Request): Promise<string | undefined> {
-  if (Number(request.headers.get("content-length") ?? 0) > MAX_BODY) return undefined;
-  if (request.body === null) return "";
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  const stream: ReadableStream<unknown> = request.body;
-  for await (const chunk of stream) {
-    if (!(chunk instanceof Uint8Array)) continue;
-    size += chunk.length;
-    if (size > MAX_BODY) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
 }
 
 function parseBody(text: string): { readonly input: unknown; readonly trigger: string } | string {

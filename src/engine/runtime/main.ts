@@ -13,8 +13,8 @@ function option(name: string): string | undefined {
 
 const appDir = option("app") ?? "/app";
 const listen = option("listen") ?? "0.0.0.0:8080";
+const webhooks = option("webhooks");
 const graceMs = Number(option("grace") ?? 25) * 1_000;
-const colon = listen.lastIndexOf(":");
 const { exit } = deno;
 
 const secrets = createSecrets(appDir);
@@ -25,29 +25,48 @@ catchStrays((error) => {
   log.error("an error that nobody waits for", { error: describeFailure(error).message });
 });
 
-async function main(): Promise<void> {
-  const engine = createEngine({ appDir, secrets, log });
-  // At once, so that who asks for its health hears why it is not ready.
-  const server = deno.serve(
+function serve(address: string, handler: (request: Request) => Promise<Response>) {
+  const colon = address.lastIndexOf(":");
+  return deno.serve(
     {
-      hostname: listen.slice(0, colon).replace(/^\[|\]$/g, ""),
-      port: Number(listen.slice(colon + 1)),
+      hostname: address.slice(0, colon).replace(/^\[|\]$/g, ""),
+      port: Number(address.slice(colon + 1)),
       onListen: () => {},
       onError: (error) => {
         log.error("a request failed", { error: describeFailure(error).message });
         return new Response("internal error", { status: 500 });
       },
     },
-    (request) => handle(request, engine),
+    handler,
   );
+}
+
+async function main(): Promise<void> {
+  const engine = createEngine({ appDir, secrets, log });
+  // At once, so that who asks for its health hears why it is not ready.
+  const servers =
+    webhooks === listen
+      ? [serve(listen, (request) => (isOwn(request) ? handle(request, engine) : engine.webhook(request)))]
+      : [
+          serve(listen, (request) => handle(request, engine)),
+          ...(webhooks === undefined ? [] : [serve(webhooks, (request) => engine.webhook(request))]),
+        ];
   for (const signal of ["SIGTERM", "SIGINT"] as const)
     deno.addSignalListener(signal, () => {
       log.info("stopping", { signal });
-      void Promise.all([server.shutdown(), engine.stop(graceMs)]).finally(() => exit(0));
+      void Promise.all([...servers.map((server) => server.shutdown()), engine.stop(graceMs)]).finally(() =>
+        exit(0),
+      );
       // Whatever still hangs then: the end comes.
       setTimeout(() => exit(0), graceMs + 5_000);
     });
   await engine.start();
+}
+
+/** For the engine itself; no webhook's path can be one of these. */
+function isOwn(request: Request): boolean {
+  const { pathname } = new URL(request.url);
+  return pathname === "/run" || pathname === "/health";
 }
 
 main().catch((error: unknown) => {

@@ -87,7 +87,10 @@ export function createSecrets(appDir: string): Secrets & { use(compiled: Compile
         kind === "host" && auth !== undefined ? [auth.secret] : [],
       );
       const managed = dependencies.flatMap(([name, { kind }]) => (kind === "managed" ? [name] : []));
-      services = [...new Set([...managed, ...asked.map(({ service }) => service)])];
+      const webhooks = compiled.triggers.flatMap((trigger) =>
+        trigger.type === "webhook" && trigger.secret !== undefined ? [trigger.secret.service] : [],
+      );
+      services = [...new Set([...managed, ...asked.map(({ service }) => service), ...webhooks])];
       refresh();
     },
   };
