@@ -34,7 +34,10 @@ ${services.join("\n\n")}
 | --- | --- |
 | \`TNTC_SERVER\` | URL of the server, as \`--server\`. Default: the one of \`tntc up\` |
 | \`TNTC_TOKEN_FILE\` | File with the bearer token, as \`--token-file\` |
+| \`TNTC_CA\` | PEM file of the authority to trust for the server's TLS, as \`--ca\` |
+| \`TENTACULAR_ENV\` | Environment of \`config.yaml\` to work in, as \`--env\` |
 | \`TNTC_ENCLAVE\` | Enclave, as \`--enclave\` |
+| \`XDG_CONFIG_HOME\` | The environments stand in \`tentacular/config.yaml\` below it. Default \`~/.config\` |
 | \`XDG_STATE_HOME\` | \`tntc up\` keeps its state in \`tentacular\` below it. Default \`~/.local/state\` |
 | \`XDG_CACHE_HOME\` | Fetched programs lie in \`tentacular\` below it. Default \`~/.cache\` |
 | \`NO_COLOR\` | No colours when set |

@@ -17,7 +17,12 @@ export interface ClientConfig {
   /** `--server`'s default: TNTC_SERVER. */
   readonly server?: string;
   readonly tokenFile?: string;
+  readonly ca?: string;
   readonly enclave?: string;
+  /** `--env`'s default: TENTACULAR_ENV. */
+  readonly environment?: string;
+  /** The user's environments: `$XDG_CONFIG_HOME/tentacular/config.yaml`. */
+  readonly configFile: string;
   /** Where `tntc up` keeps everything: `$XDG_STATE_HOME/tentacular`. */
   readonly stateDir: string;
   /** Downloaded server programs: `$XDG_CACHE_HOME/tentacular`. */
@@ -262,6 +267,9 @@ export const coreSettings = {
   },
 } as const satisfies SettingSpecs;
 
+/** Of the command line; a server started from the same shell must not take it for a setting of its own. */
+const ENVIRONMENT_NAME = "TENTACULAR_ENV";
+
 /** Reads what a command at a terminal needs. */
 export function loadClientConfig(environment: Environment = process.env): ClientConfig {
   const home = homedir();
@@ -270,7 +278,10 @@ export function loadClientConfig(environment: Environment = process.env): Client
   return {
     server: nonEmpty(environment.TNTC_SERVER),
     tokenFile: nonEmpty(environment.TNTC_TOKEN_FILE),
+    ca: nonEmpty(environment.TNTC_CA),
     enclave: nonEmpty(environment.TNTC_ENCLAVE),
+    environment: nonEmpty(environment[ENVIRONMENT_NAME]),
+    configFile: join(base("XDG_CONFIG_HOME", ".config"), "config.yaml"),
     stateDir: base("XDG_STATE_HOME", ".local/state"),
     cacheDir: base("XDG_CACHE_HOME", ".cache"),
     pathEnv: environment.PATH ?? "",
@@ -460,8 +471,8 @@ function createReader(environment: Environment) {
   function finish(definitions: readonly RegistrarDefinition[]): void {
     const known = knownNames(definitions);
     for (const name of Object.keys(environment)) {
-      if (!name.startsWith("TENTACULAR_") || name.startsWith("TENTACULAR_TEST_") || known.includes(name))
-        continue;
+      if (!name.startsWith("TENTACULAR_") || name.startsWith("TENTACULAR_TEST_")) continue;
+      if (known.includes(name) || name === ENVIRONMENT_NAME) continue;
       problem(name, `${name} is no setting of Tentacular`, `Did you mean ${closest(name, known)}?`);
     }
     const first = issues[0];

@@ -5,12 +5,13 @@ import { readHost } from "../embedded/host.ts";
 import { Internal, InvalidInput, TentacularError, Unavailable } from "../errors.ts";
 import { WatchedTransport } from "../server/watched-transport.ts";
 import { packageVersion } from "../version.ts";
-import { type Target, watchNetwork } from "./network.ts";
+import type { Target } from "./environments/target.ts";
+import { watchNetwork } from "./network.ts";
+import { trustAuthority } from "./trust.ts";
 
 /** Which server to talk to: a named one, or that of `tntc up` on this machine. */
 export interface ServerOptions {
-  readonly server?: string;
-  readonly tokenFile?: string;
+  readonly target: Pick<Target, "server" | "tokenFile" | "ca">;
   /** Where `tntc up` says that it runs. */
   readonly stateDir: string;
   readonly signal: AbortSignal;
@@ -43,13 +44,12 @@ const defaultSilenceMs = 600_000;
 
 /** Connects to the server, or says which one and why not. */
 export async function connectServer(options: ServerOptions): Promise<ServerConnection> {
-  const target = await findServer(options);
-  const network = watchNetwork(target);
-  const transport = new WatchedTransport(target.url, {
+  const { url, token, local } = await findServer(options);
+  if (options.target.ca !== undefined) await trustAuthority(options.target.ca);
+  const network = watchNetwork({ url, local });
+  const transport = new WatchedTransport(url, {
     fetch: network.fetch,
-    ...(target.token !== undefined && {
-      requestInit: { headers: { authorization: `Bearer ${target.token}` } },
-    }),
+    ...(token !== undefined && { requestInit: { headers: { authorization: `Bearer ${token}` } } }),
     reconnectionOptions: {
       maxRetries: 0,
       initialReconnectionDelay: 0,
@@ -65,10 +65,10 @@ export async function connectServer(options: ServerOptions): Promise<ServerConne
     await client.connect(transport, { signal: options.signal, timeout: connectTimeoutMs });
   } catch (error) {
     options.signal.throwIfAborted();
-    throw network.failure()?.error("connect") ?? notTentacular(target.url, error);
+    throw network.failure()?.error("connect") ?? notTentacular(url, error);
   }
   return {
-    url: target.url.href,
+    url: url.href,
     async call(tool, args, { signal, onProgress, silenceMs = defaultSilenceMs }) {
       network.forget();
       const lost = transport.watchCall();
@@ -88,7 +88,7 @@ export async function connectServer(options: ServerOptions): Promise<ServerConne
         );
       } catch (error) {
         signal.throwIfAborted();
-        throw network.failure()?.error("call") ?? callFailure(tool, target.url, error, lost.aborted);
+        throw network.failure()?.error("call") ?? callFailure(tool, url, error, lost.aborted);
       }
       if (result.isError === true) throw toolFailure(tool, result.structuredContent, result.content);
       return result.structuredContent;
@@ -97,11 +97,14 @@ export async function connectServer(options: ServerOptions): Promise<ServerConne
   };
 }
 
-async function findServer({
-  server,
-  tokenFile,
-  stateDir,
-}: ServerOptions): Promise<Target & { readonly token?: string }> {
+interface Found {
+  readonly url: URL;
+  readonly token?: string;
+  /** Found through the state folder: the server of `tntc up` on this machine. */
+  readonly local: boolean;
+}
+
+async function findServer({ target: { server, tokenFile }, stateDir }: ServerOptions): Promise<Found> {
   if (server !== undefined) {
     const token = tokenFile === undefined ? undefined : await readToken(tokenFile);
     return { url: serverUrl(server), local: false, ...(token !== undefined && { token }) };
@@ -110,12 +113,13 @@ async function findServer({
   if (host === undefined)
     throw new Unavailable("no Tentacular server is running on this machine", {
       reason: "unreachable",
-      hint: "Start one in another terminal with `tntc up`, or name one: `--server URL --token-file FILE` (TNTC_SERVER, TNTC_TOKEN_FILE).",
+      hint: "Start one in another terminal with `tntc up`, or name one: `--env NAME` (`tntc env add` makes it) or `--server URL` (TNTC_SERVER).",
     });
   return { url: new URL(host.url), token: await readToken(tokenFile ?? host.tokenFile), local: true };
 }
 
-function serverUrl(text: string): URL {
+/** An address as a user writes it, with the path that is meant. */
+export function serverUrl(text: string): URL {
   const url = URL.parse(text);
   if (url === null || (url.protocol !== "http:" && url.protocol !== "https:"))
     throw new InvalidInput(`the server address ${JSON.stringify(text)} is no http or https URL`, {

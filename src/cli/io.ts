@@ -1,5 +1,6 @@
 import type { ClientConfig } from "../config.ts";
 import type { ServerConnection } from "./client.ts";
+import type { Target } from "./environments/target.ts";
 import type { Output } from "./output.ts";
 
 /** What every command gets beside its own options. */
@@ -8,10 +9,10 @@ export interface CommandIo {
   readonly output: Output;
   /** Aborted by the first SIGINT or SIGTERM. */
   readonly signal: AbortSignal;
-  /** `-e`, else TNTC_ENCLAVE; the server has a default of its own. */
-  readonly enclave?: string;
   /** `--yes`: do not ask. */
   readonly yes: boolean;
+  /** Which server and enclave are meant; throws when the user's file or an option cannot be understood. */
+  target(): Target;
   /** Connects to the server, hands the connection to `use`, and closes it. */
   withServer<T>(use: (server: ServerConnection) => Promise<T>): Promise<T>;
 }
@@ -23,9 +24,12 @@ export interface GlobalOptions {
   readonly yes?: boolean;
   readonly server?: string;
   readonly tokenFile?: string;
+  readonly env?: string;
+  readonly ca?: string;
 }
 
 /** `{ enclave }` where one was named, ready to be spread into a tool's arguments. */
-export function enclaveArgument(io: Pick<CommandIo, "enclave">): { enclave?: string } {
-  return io.enclave === undefined ? {} : { enclave: io.enclave };
+export function enclaveArgument(io: Pick<CommandIo, "target">): { enclave?: string } {
+  const { enclave } = io.target();
+  return enclave === undefined ? {} : { enclave };
 }

@@ -6,14 +6,14 @@ export interface NetworkFailure {
 }
 
 /** The server as the failure's text names it. */
-export interface Target {
+interface Named {
   readonly url: URL;
   /** Found through the state folder: the server of `tntc up` on this machine. */
   readonly local: boolean;
 }
 
 /** A `fetch` that remembers what went wrong on the way, whatever its caller makes of it. */
-export function watchNetwork(target: Target) {
+export function watchNetwork(target: Named) {
   let last: NetworkFailure | undefined;
   return {
     failure: () => last,
@@ -34,7 +34,7 @@ export function watchNetwork(target: Target) {
 }
 
 /** Why no HTTP answer came, from what `fetch` threw. */
-function networkFailure(error: unknown, { url, local }: Target): NetworkFailure {
+function networkFailure(error: unknown, { url, local }: Named): NetworkFailure {
   const code = causeCode(error);
   const words = phrases.find(({ codes }) => codes.some((known) => code.startsWith(known)));
   return {
@@ -60,7 +60,7 @@ function networkFailure(error: unknown, { url, local }: Target): NetworkFailure 
 }
 
 /** What an HTTP status of 400 or more means to the caller. */
-function statusFailure(status: number, { url, local }: Target): NetworkFailure | undefined {
+function statusFailure(status: number, { url, local }: Named): NetworkFailure | undefined {
   const error = (message: string, reason: "permission" | "stale_credentials" | "failed", hint: string) => ({
     error: () => new Unavailable(message, { reason, hint }),
   });

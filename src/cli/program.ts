@@ -37,8 +37,10 @@ export function createProgram(invoke: Invocation): Command {
     .option("-e, --enclave <name>", "enclave to work in (TNTC_ENCLAVE; default: the server's)")
     .addOption(new Option("-o, --output <format>", "what stdout gets").choices(outputFormats).default("text"))
     .option("-y, --yes", "do not ask")
+    .option("--env <name>", "environment of config.yaml to work in (TENTACULAR_ENV; see tntc env)")
     .option("--server <url>", "server to talk to (TNTC_SERVER; default: that of `tntc up`)")
     .option("--token-file <path>", "file with the server's token (TNTC_TOKEN_FILE)")
+    .option("--ca <path>", "PEM file of the authority to trust for its TLS (TNTC_CA)")
     .exitOverride();
 
   program.commandsGroup("Start here:");
@@ -243,6 +245,50 @@ export function createProgram(invoke: Invocation): Command {
     );
 
   program.commandsGroup("Server:");
+  const env = program.command("env").description("keep names for servers, and choose among them");
+  env
+    .command("list")
+    .description("list them; the one that is used is marked")
+    .addHelpText("after", examples(["tntc env list", ""]))
+    .action((_options: object, command: Command) =>
+      run(command, async (io) => (await import("./commands/env.ts")).list({}, io)),
+    );
+  env
+    .command("use")
+    .description("choose the one that every command uses; local is that of `tntc up`")
+    .argument("<name>", "its name")
+    .addHelpText("after", examples(["tntc env use prod", ""], ["tntc env use local", "back to this machine"]))
+    .action((name: string, _options: object, command: Command) =>
+      run(command, async (io) => (await import("./commands/env.ts")).use({ name }, io)),
+    );
+  env
+    .command("add")
+    .description("name a server; --ca, --enclave and --token-file are kept with it")
+    .argument("<name>", "small letters, digits and dashes")
+    .argument("<url>", "its address; without a path, /mcp is meant")
+    .addHelpText(
+      "after",
+      examples(
+        ["tntc env add prod https://tentacular.example.com --enclave team-a", ""],
+        ["tntc env add lab https://10.0.0.5:8443 --ca lab-ca.pem", "with an authority of its own"],
+      ),
+    )
+    .action((name: string, url: string, _options: object, command: Command) =>
+      run(command, async (io) =>
+        (await import("./commands/env.ts")).add(
+          { ...command.optsWithGlobals<GlobalOptions>(), name, url },
+          io,
+        ),
+      ),
+    );
+  env
+    .command("remove")
+    .description("forget a server's name")
+    .argument("<name>", "its name")
+    .addHelpText("after", examples(["tntc env remove lab", ""]))
+    .action((name: string, _options: object, command: Command) =>
+      run(command, async (io) => (await import("./commands/env.ts")).remove({ name }, io)),
+    );
   const enclave = program.command("enclave").description("make, list, show and remove enclaves");
   enclave
     .command("info")

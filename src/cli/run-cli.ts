@@ -1,5 +1,7 @@
 import { CommanderError } from "commander";
 import { TentacularError } from "../errors.ts";
+import { readEnvironments } from "./environments/read.ts";
+import { chooseTarget, type Target } from "./environments/target.ts";
 import { type ExitCode, exitCodes, renderFailure, reportOf } from "./failure.ts";
 import type { CommandIo, GlobalOptions } from "./io.ts";
 import {
@@ -24,7 +26,8 @@ export async function runCli(argv: readonly string[]): Promise<ExitCode> {
     const { loadClientConfig } = await import("../config.ts");
     const config = loadClientConfig();
     state.color = config.color;
-    state.exitCode = await command(createIo(options, config, controller.signal));
+    const target = await targetWhenAsked(options, config);
+    state.exitCode = await command(createIo(options, config, target, controller.signal));
   };
   const program = createProgram(invoke);
   try {
@@ -42,23 +45,36 @@ export async function runCli(argv: readonly string[]): Promise<ExitCode> {
   }
 }
 
-function createIo(options: GlobalOptions, config: CommandIo["config"], signal: AbortSignal): CommandIo {
-  const enclave = options.enclave ?? config.enclave;
-  const server = options.server ?? config.server;
-  const tokenFile = options.tokenFile ?? config.tokenFile;
+/** A mistake in the user's file stops the commands that ask for a server, and no other. */
+async function targetWhenAsked(options: GlobalOptions, config: CommandIo["config"]): Promise<() => Target> {
+  try {
+    const target = chooseTarget(options, config, await readEnvironments(config.configFile));
+    return () => target;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
+}
+
+function createIo(
+  options: GlobalOptions,
+  config: CommandIo["config"],
+  target: () => Target,
+  signal: AbortSignal,
+): CommandIo {
   return {
     config,
     output: createOutput(outputFormats.find((format) => format === options.output) ?? "text", config.color),
     signal,
     yes: options.yes === true,
-    ...(enclave !== undefined && { enclave }),
+    target,
     async withServer(use) {
       const { connectServer } = await import("./client.ts");
       const connection = await connectServer({
         stateDir: config.stateDir,
         signal,
-        ...(server !== undefined && { server }),
-        ...(tokenFile !== undefined && { tokenFile }),
+        target: target(),
       });
       try {
         return await use(connection);

@@ -102,7 +102,7 @@ describe("without a server", () => {
     expect({ code, stdout }).toEqual({ code: 4, stdout: "" });
     expect(stderr).toBe(
       "error: no Tentacular server is running on this machine\n" +
-        "hint: Start one in another terminal with `tntc up`, or name one: `--server URL --token-file FILE` (TNTC_SERVER, TNTC_TOKEN_FILE).\n",
+        "hint: Start one in another terminal with `tntc up`, or name one: `--env NAME` (`tntc env add` makes it) or `--server URL` (TNTC_SERVER).\n",
     );
   });
 

@@ -26,7 +26,12 @@ export interface TntcOptions {
 export async function tntc(args: readonly string[], options: TntcOptions = {}): Promise<Ended> {
   const child = spawn(process.execPath, [...(options.node ?? []), binary, ...args], {
     cwd: options.cwd,
-    env: { PATH: process.env.PATH, XDG_STATE_HOME: "/nonexistent", ...options.env },
+    env: {
+      PATH: process.env.PATH,
+      XDG_STATE_HOME: "/nonexistent",
+      XDG_CONFIG_HOME: "/nonexistent",
+      ...options.env,
+    },
   });
   let stdout = "";
   let stderr = "";

@@ -31,7 +31,7 @@ export async function run(_options: object, io: CommandIo): Promise<ExitCode> {
       const demo: CommandIo = {
         ...io,
         async withServer(use) {
-          const connection = await connectServer({ stateDir, signal });
+          const connection = await connectServer({ stateDir, signal, target: {} });
           try {
             return await use(connection);
           } finally {
