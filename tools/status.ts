@@ -23,6 +23,7 @@ export const status = defineTool({
     enclave,
     name: tentacleName.optional().describe("The tentacle's name; without it, the list."),
     detail: z.boolean().optional().describe("Facts, objects, stages, events too."),
+    operation: z.string().max(40).optional().describe("Id of an operation on it: how that went."),
     limit: z.int().min(1).max(500).optional().describe("Without name: tentacles a page. Default 20."),
     cursor: z.string().max(1_000).optional().describe("Without name: `next` of the last page."),
   }),
@@ -57,18 +58,28 @@ export const status = defineTool({
       }),
     ).optional(),
     deployedAt: z.string().optional(),
-    operation: z.object({ kind: z.string(), since: z.string(), holder: z.string().optional() }).optional(),
+    operation: z
+      .object({
+        kind: z.string(),
+        id: z.string(),
+        since: z.string(),
+        outcome: z.enum(["running", "interrupted", "done", "undone"]),
+        holder: z.string().optional(),
+        ended: z.string().optional(),
+        error: z.string().optional(),
+      })
+      .optional(),
     tentacles: list(tentacleSummary).optional().describe("without name"),
     next: z.string().optional().describe("what to do next; without name: cursor"),
   }),
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   async handle(input, context): Promise<ToolAnswer<StatusResult | ListResult>> {
-    const { name, enclave, detail, limit = 20, cursor } = input;
+    const { name, enclave, detail, operation, limit = 20, cursor } = input;
     if (name === undefined) {
       const structured = await context.operations.list({ enclave, limit, cursor }, context);
       return { structured, text: listText(structured) };
     }
-    const structured = await context.operations.status({ enclave, name, detail }, context);
+    const structured = await context.operations.status({ enclave, name, detail, operation }, context);
     return { structured, text: statusText(structured) };
   },
 });

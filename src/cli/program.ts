@@ -106,8 +106,9 @@ export function createProgram(invoke: Invocation): Command {
     .description("show how a tentacle is; without a name, all of them")
     .argument("[name]", "the tentacle")
     .option("--detail", "with facts and drift of each dependency, events, objects and stages")
+    .option("--operation <id>", "an operation on it: what it is at, or how it ended")
     .addHelpText("after", examples(["tntc status ledger --detail", ""], ["tntc status -o json", ""]))
-    .action((name: string | undefined, options: { detail?: boolean }, command: Command) =>
+    .action((name: string | undefined, options: { detail?: boolean; operation?: string }, command: Command) =>
       run(command, async (io) =>
         (await import("./commands/status.ts")).run({ ...(name !== undefined && { name }), ...options }, io),
       ),

@@ -142,7 +142,17 @@ export const statusSchema = z.object({
     }),
   ).optional(),
   deployedAt: z.string().optional(),
-  operation: z.object({ kind: z.string(), since: z.string(), holder: z.string().optional() }).optional(),
+  operation: z
+    .object({
+      kind: z.string(),
+      id: z.string(),
+      since: z.string(),
+      outcome: z.string(),
+      holder: z.string().optional(),
+      ended: z.string().optional(),
+      error: z.string().optional(),
+    })
+    .optional(),
 });
 
 export const listSchema = z.object({

@@ -45,6 +45,9 @@ export interface Cluster {
   /** Takes the one lock of a tentacle, over all processes; throws Conflict that names holder, operation and since when. */
   lock(identity: Identity, operation: string, signal: AbortSignal): Promise<Lock>;
 
+  /** Who has that lock now; takes nothing. Whoever died has it until its lock ends: under a minute. */
+  lockHolder(identity: Identity, signal: AbortSignal): Promise<LockHolder | undefined>;
+
   /**
    * Asks, without writing, whether `apply` would be accepted: quota, admission, ownership. What `owned` has just given spares
    * looking for objects that are not there.
@@ -148,6 +151,14 @@ export interface DeprovisionedEnclave {
 export interface Lock {
   readonly signal: AbortSignal;
   release(): Promise<void>;
+}
+
+/** Who has the lock of a tentacle, for what operation, and since when (RFC 3339). */
+export interface LockHolder {
+  readonly holder: string;
+  /** As the holder gave it to `lock`. */
+  readonly operation: string;
+  readonly since: string;
 }
 
 export interface AppliedObject {

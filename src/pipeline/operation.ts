@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { Identity } from "../tentacle/identity.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
+import type { OperationStatus } from "./operations.ts";
+import { readRecord, type ReleaseRecord } from "./record.ts";
 import type { StepCall } from "./steps.ts";
 
 /** What the lock and the journal say of an operation. */
@@ -24,4 +26,46 @@ export async function takeLock(
   const lock = await deps.cluster.lock(identity, `${kind} (operation ${id})`, signal);
   defer(() => lock.release());
   return {};
+}
+
+/** A tentacle's record, and its operation that goes on now, was interrupted, or ended last. */
+export interface Recorded {
+  readonly record: ReleaseRecord | undefined;
+  readonly operation: OperationStatus | undefined;
+}
+
+/** Reads both. `known` is a record that was just read: only one that shows an operation is looked at more closely. */
+export async function readOperation(
+  deps: PipelineDependencies,
+  identity: Identity,
+  signal: AbortSignal,
+  known?: ReleaseRecord,
+): Promise<Recorded> {
+  if (known !== undefined && known.operation === undefined)
+    return { record: known, operation: lastOf(known) };
+  const [first, lock] = await Promise.all([
+    known ?? readRecord(deps.cluster, identity, signal),
+    deps.cluster.lockHolder(identity, signal),
+  ]);
+  if (lock !== undefined) {
+    const { kind, id } = readMark(lock.operation);
+    const { holder, since } = lock;
+    return { record: first, operation: { kind, id, since, outcome: "running", holder } };
+  }
+  if (first?.operation === undefined) return { record: first, operation: first && lastOf(first) };
+  // Its holder may have ended between the two looks: without the lock, only what is still open now was interrupted.
+  const record = await readRecord(deps.cluster, identity, signal);
+  const { kind, id, since } = first.operation;
+  if (record?.operation?.id === id) return { record, operation: { kind, id, since, outcome: "interrupted" } };
+  return readOperation(deps, identity, signal);
+}
+
+function lastOf({ last }: ReleaseRecord): OperationStatus | undefined {
+  return last;
+}
+
+/** Reads what `takeLock` wrote; a lock that another version took has no id that is understood. */
+function readMark(text: string): OperationMark {
+  const [, kind, id] = /^(.+) \(operation ([0-9a-f]{16})\)$/.exec(text) ?? [];
+  return kind === undefined || id === undefined ? { kind: text, id: "unknown" } : { kind, id };
 }

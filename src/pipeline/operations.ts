@@ -77,8 +77,12 @@ export interface TentacleSummary {
   readonly deployedAt: string;
 }
 
-/** `retained`: undeployed, its data kept. `interrupted`: an operation did not finish; deploying again does. */
-export type TentacleState = "ready" | "starting" | "failed" | "retained" | "interrupted";
+/**
+ * `retained`: undeployed, its data kept. `running`: an operation is at it. `interrupted`: one did not finish, and nobody is
+ * at it; repair or deploying again finishes it. `absent`: nothing of it is there.
+ */
+export type TentacleState =
+  "ready" | "starting" | "failed" | "retained" | "running" | "interrupted" | "absent";
 
 export interface EnclaveInfo {
   readonly enclave: string;
@@ -219,6 +223,24 @@ export interface StatusRequest {
   readonly enclave?: string;
   readonly name: string;
   readonly detail?: boolean;
+  /** Id of an operation on it: the answer's `operation` is that one, and the call refused when it is not known. */
+  readonly operation?: string;
+}
+
+/** An operation on a tentacle, and what it is at or how it ended. */
+export interface OperationStatus {
+  readonly kind: string;
+  readonly id: string;
+  /** RFC 3339. */
+  readonly since: string;
+  /** `interrupted`: it did not end, and nobody is at it. `undone`: it failed or was cancelled, and nothing of it stands. */
+  readonly outcome: "running" | "interrupted" | "done" | "undone";
+  /** Who is at it. */
+  readonly holder?: string;
+  /** RFC 3339. */
+  readonly ended?: string;
+  /** Why it was undone, where it is known. */
+  readonly error?: string;
 }
 
 export interface DependencyStatus {
@@ -249,8 +271,8 @@ export interface StatusResult {
   readonly stages?: readonly (readonly string[])[];
   /** RFC 3339. */
   readonly deployedAt?: string;
-  /** An operation under way or interrupted, and since when. */
-  readonly operation?: { readonly kind: string; readonly since: string; readonly holder?: string };
+  /** The operation asked for; else the one that is at it, was interrupted, or ended last. */
+  readonly operation?: OperationStatus;
   readonly next: string;
 }
 

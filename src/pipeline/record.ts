@@ -40,6 +40,16 @@ const recordSchema = z.object({
       absent: z.array(z.string()),
     })
     .optional(),
+  /** How the last operation ended that wrote anything. */
+  last: z
+    .object({
+      kind: z.string(),
+      id: z.string(),
+      since: z.string(),
+      outcome: z.enum(["done", "undone"]),
+      ended: z.string(),
+    })
+    .optional(),
 });
 
 export type ReleaseRecord = z.output<typeof recordSchema>;
@@ -56,6 +66,14 @@ export function parseRecord(configMap: ConfigMap): ReleaseRecord | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** How an operation ended, for the record. */
+export function endedNow(
+  { kind, id, since }: Pick<NonNullable<ReleaseRecord["operation"]>, "kind" | "id" | "since">,
+  outcome: "done" | "undone",
+): NonNullable<ReleaseRecord["last"]> {
+  return { kind, id, since, outcome, ended: new Date().toISOString() };
 }
 
 /** The ConfigMap of a record. */

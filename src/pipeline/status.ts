@@ -1,19 +1,22 @@
 import type { Workload } from "../cluster/cluster.ts";
+import { InvalidInput } from "../errors.ts";
 import type { Service } from "../exoskeleton/exoskeleton.ts";
 import type { Credentials } from "../exoskeleton/registrar.ts";
 import { createIdentity, type Identity } from "../tentacle/identity.ts";
 import { readCredentials } from "./credentials.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
+import { readOperation } from "./operation.ts";
 import type {
   DependencyStatus,
   ListRequest,
   ListResult,
   OperationCall,
+  OperationStatus,
   StatusRequest,
   StatusResult,
   TentacleState,
 } from "./operations.ts";
-import { parseRecord, readRecord, type ReleaseRecord } from "./record.ts";
+import { parseRecord, type ReleaseRecord } from "./record.ts";
 import { unknownTentacle } from "./undeploy.ts";
 
 const PAGE = 50;
@@ -25,8 +28,13 @@ export function createStatus(
   return async (request, { signal }) => {
     const identity = createIdentity(request.enclave ?? deps.defaultEnclave, request.name);
     await deps.cluster.requireEnclave(identity.enclave, signal);
-    const record = await readRecord(deps.cluster, identity, signal);
-    if (record === undefined) throw await unknownTentacle(deps, identity, signal);
+    const { record, operation } = await readOperation(deps, identity, signal);
+    if (request.operation !== undefined && operation?.id !== request.operation)
+      throw unknownOperation(identity, operation);
+    if (record === undefined) {
+      if (operation === undefined) throw await unknownTentacle(deps, identity, signal);
+      return absent(identity, operation);
+    }
     const detail = request.detail === true;
     const [workload, events, owned, credentials] = await Promise.all([
       deps.cluster.workload(identity, signal),
@@ -47,7 +55,7 @@ export function createStatus(
         ),
       ),
     );
-    const state = stateOf(record, workload);
+    const state = stateOf(record, workload, operation);
     return {
       enclave: identity.enclave,
       name: identity.name,
@@ -62,9 +70,7 @@ export function createStatus(
         events,
       }),
       deployedAt: record.deployedAt,
-      ...(record.operation !== undefined && {
-        operation: { kind: record.operation.kind, since: record.operation.since },
-      }),
+      ...(operation !== undefined && { operation }),
       next: nextStep(state, dependencies),
     };
   };
@@ -85,17 +91,26 @@ export function createList(
       const record = parseRecord(configMap);
       return record === undefined ? [] : [{ name: configMap.metadata.name.replace(/-release$/, ""), record }];
     });
-    const workloads = await deps.cluster.workloads(
-      enclave,
-      records.map(({ name }) => name),
-      signal,
-    );
+    const [workloads, operations] = await Promise.all([
+      deps.cluster.workloads(
+        enclave,
+        records.map(({ name }) => name),
+        signal,
+      ),
+      Promise.all(
+        records.map(async ({ name, record }) =>
+          record.operation === undefined
+            ? undefined
+            : (await readOperation(deps, createIdentity(enclave, name), signal, record)).operation,
+        ),
+      ),
+    ]);
     return {
       enclave,
       tentacles: records.map(({ name, record }, index) => ({
         name,
         version: record.version,
-        state: stateOf(record, workloads[index] ?? { state: "absent" }),
+        state: stateOf(record, workloads[index] ?? { state: "absent" }, operations[index]),
         dependencies: Object.keys(record.dependencies),
         deployedAt: record.deployedAt,
       })),
@@ -104,10 +119,38 @@ export function createList(
   };
 }
 
-function stateOf(record: ReleaseRecord, workload: Pick<Workload, "state">): TentacleState {
-  if (record.operation !== undefined) return "interrupted";
+function stateOf(
+  record: ReleaseRecord,
+  workload: Pick<Workload, "state">,
+  operation: OperationStatus | undefined,
+): TentacleState {
+  if (operation?.outcome === "running" || operation?.outcome === "interrupted") return operation.outcome;
   if (record.state === "undeployed") return "retained";
   return workload.state === "absent" ? "failed" : workload.state;
+}
+
+/** A tentacle of which nothing is there but an operation on it. */
+function absent({ enclave, name }: Identity, operation: OperationStatus): StatusResult {
+  const state = operation.outcome === "running" ? "running" : "absent";
+  return {
+    enclave,
+    name,
+    version: "",
+    revision: 0,
+    state,
+    workload: { state: "absent", restarts: 0 },
+    dependencies: [],
+    operation,
+    next: nextStep(state, []),
+  };
+}
+
+function unknownOperation({ key, name }: Identity, known: OperationStatus | undefined): InvalidInput {
+  const last = known === undefined ? "none" : `${known.id}, a ${known.kind}: ${known.outcome}`;
+  return new InvalidInput(`no such operation on ${key} is remembered`, {
+    path: "operation",
+    hint: `The last one known is ${last}. One that left nothing is remembered only by the server that ran it. Call status of ${name} without operation to see how it is.`,
+  });
 }
 
 async function dependencyStatus(
@@ -147,10 +190,13 @@ async function inspected(
 
 function nextStep(state: TentacleState, dependencies: readonly DependencyStatus[]): string {
   if (state === "interrupted")
-    return "An operation did not finish: deploy again, or undeploy; either finishes it.";
+    return "An operation did not finish, and nobody is at it: call repair, deploy again, or undeploy; each finishes it.";
+  if (state === "running") return "An operation is at it: call status again in a few seconds.";
   if (dependencies.some((dependency) => dependency.state === "drift" || dependency.state === "absent"))
     if (state !== "retained") return "A service differs from what was provisioned: deploy again to mend it.";
   switch (state) {
+    case "absent":
+      return "Nothing of it is there: deploy it.";
     case "ready":
       return "Call run to run it, logs to read what it wrote.";
     case "starting":

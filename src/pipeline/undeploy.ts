@@ -8,10 +8,12 @@ import { objectNames } from "../tentacle/manifests.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
 import { newOperationId, type OperationMark, takeLock } from "./operation.ts";
 import type { OperationCall, UndeployRequest, UndeployResult } from "./operations.ts";
-import { readRecord, recordName, type ReleaseRecord, writeRecord } from "./record.ts";
+import { endedNow, readRecord, recordName, type ReleaseRecord, writeRecord } from "./record.ts";
 import { type StepCall, steps } from "./steps.ts";
 
 interface Start extends OperationMark {
+  /** RFC 3339. */
+  readonly since: string;
   readonly identity: Identity;
   /** Deletes the data too. */
   readonly force: boolean;
@@ -54,11 +56,11 @@ export function createUndeploy(deps: PipelineDependencies): Undeploy {
     .step({ name: "plan", run: (state, call) => find(deps, state, call) })
     .step({
       name: "journal",
-      async run({ identity, record, kind, id }, { signal }) {
+      async run(state, { signal }) {
+        const { identity, record } = state;
         if (record === undefined) return {};
-        const absent = record.operation?.absent ?? [];
-        const operation = { kind, id, since: new Date().toISOString(), absent };
-        await writeRecord(deps.cluster, identity, { ...record, operation }, signal);
+        const open = { ...record, operation: journalOf(state, record) };
+        await writeRecord(deps.cluster, identity, open, signal);
         return {};
       },
     })
@@ -74,12 +76,13 @@ export function createUndeploy(deps: PipelineDependencies): Undeploy {
     .step({ name: "unregister", run: (state, call) => unregister(deps, state, call) })
     .step({
       name: "commit",
-      async run({ identity, record, owned, force, retained, failed }, { signal }) {
+      async run(state, { signal }) {
+        const { identity, record, owned, force, retained, failed } = state;
         const keepsSecrets = !force && owned.some(({ name }) => name === objectNames(identity.name).secrets);
         if (failed.length === 0 && retained.length === 0 && !keepsSecrets)
           await deps.cluster.remove(identity, [{ kind: "ConfigMap", name: recordName(identity) }], signal);
         else if (record !== undefined)
-          await writeRecord(deps.cluster, identity, undeployed(deps, record, failed.length > 0), signal);
+          await writeRecord(deps.cluster, identity, undeployed(deps, record, state), signal);
         return {};
       },
     });
@@ -94,6 +97,7 @@ export function createUndeploy(deps: PipelineDependencies): Undeploy {
       finishes,
       kind: force ? "undeploy --force" : "undeploy",
       id: call.id ?? newOperationId(),
+      since: new Date().toISOString(),
     };
     const { state, timings } = await undeploying.run(start, call, {
       observer: deps.observer,
@@ -209,12 +213,24 @@ async function unregister(
   };
 }
 
+function journalOf(
+  { kind, id, since }: Pick<Start, "kind" | "id" | "since">,
+  { operation }: ReleaseRecord,
+): NonNullable<ReleaseRecord["operation"]> {
+  return { kind, id, since, absent: operation?.absent ?? [] };
+}
+
 function keepsData({ keepsNothing }: RegistrarDefinition): boolean {
   return keepsNothing !== true;
 }
 
-function undeployed(deps: PipelineDependencies, record: ReleaseRecord, unfinished: boolean): ReleaseRecord {
-  const { operation, pending: _ended, ...rest } = record;
+function undeployed(
+  deps: PipelineDependencies,
+  record: ReleaseRecord,
+  state: Start & Unregistered,
+): ReleaseRecord {
+  const { operation: _before, pending: _ended, ...rest } = record;
+  const unfinished = state.failed.length > 0;
   const gone = deps.exoskeleton.services.filter(({ definition }) => !unfinished && !keepsData(definition));
   const dependencies = Object.fromEntries(
     Object.entries(record.dependencies)
@@ -225,7 +241,7 @@ function undeployed(deps: PipelineDependencies, record: ReleaseRecord, unfinishe
     ...rest,
     state: "undeployed",
     dependencies,
-    ...(unfinished && operation !== undefined && { operation }),
+    ...(unfinished ? { operation: journalOf(state, record) } : { last: endedNow(state, "done") }),
   };
 }
 

@@ -273,10 +273,19 @@ export function describeCluster(contract: ClusterContract): void {
           expect(String(refusal)).toMatch(/deploy since \d{4}-\d\d-\d\dT/);
           expect(String(refusal)).toContain(identity.key);
         }
-        const elsewhere = await under.second.lock(fresh(), "deploy", signal);
+        for (const replica of [cluster, under.second]) {
+          const { holder, operation, since } = (await replica.lockHolder(identity, signal)) ?? {};
+          expect(holder).toContain(String(process.pid));
+          expect(operation).toBe("deploy");
+          expect(since).toMatch(/^\d{4}-\d\d-\d\dT.*Z$/);
+        }
+        const other = fresh();
+        expect(await cluster.lockHolder(other, signal)).toBeUndefined();
+        const elsewhere = await under.second.lock(other, "deploy", signal);
         await elsewhere.release();
         expect(lock.signal.aborted).toBe(false);
         await lock.release();
+        expect(await under.second.lockHolder(identity, signal)).toBeUndefined();
         await (await under.second.lock(identity, "undeploy", signal)).release();
       });
 

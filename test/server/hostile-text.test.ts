@@ -39,7 +39,7 @@ function attacking(text: string): Operations {
     ],
     objects: [text],
     stages: [[text]],
-    operation: { kind: "deploy", since: "now", holder: text },
+    operation: { kind: "deploy", id: text, since: "now", outcome: "running", holder: text, error: text },
     next: "Call logs.",
   };
   const run: RunResult = {

@@ -100,7 +100,10 @@ const state: StatusResult = {
     ...{ count: 2, at: "2026-11-22T10:00:00Z" },
   })),
   deployedAt: "2026-11-22T10:00:00Z",
-  operation: { kind: "deploy", since: "2026-11-22T10:00:00Z", holder: hostile },
+  operation: {
+    ...{ kind: "deploy", id: "00a1b2c3d4e5f607", since: "2026-11-22T10:00:00Z", outcome: "running" },
+    holder: hostile,
+  },
   next: "Call logs.",
 };
 

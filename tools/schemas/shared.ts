@@ -22,7 +22,15 @@ export const timings = list(z.object({ step: z.string(), ms: z.number() }));
 
 export const drifts = list(z.object({ item: z.string(), problem: z.string() }));
 
-export const tentacleState = z.enum(["ready", "starting", "failed", "retained", "interrupted"]);
+export const tentacleState = z.enum([
+  "ready",
+  "starting",
+  "failed",
+  "retained",
+  "running",
+  "interrupted",
+  "absent",
+]);
 
 export const tentacleSummary = z.object({
   name: z.string(),

@@ -2,6 +2,7 @@ import type { ClusterEvent } from "../../src/cluster/cluster.ts";
 import type {
   DependencyStatus,
   ListResult,
+  OperationStatus,
   StatusResult,
   TentacleSummary,
 } from "../../src/pipeline/operations.ts";
@@ -29,11 +30,7 @@ export function statusText(result: StatusResult): string {
   return [
     `${name} ${plain(version, 40)} in enclave ${enclave}: ${state}, revision ${revision}${since}`,
     workloadLine(result.workload),
-    ...(operation === undefined
-      ? []
-      : [
-          `Operation ${operation.kind} since ${operation.since}${operation.holder === undefined ? "" : ` by ${plain(operation.holder, 100)}`}`,
-        ]),
+    ...(operation === undefined ? [] : [operationLine(operation)]),
     ...bullets(result.dependencies.flatMap(dependencyLines), 60),
     ...(stages === undefined
       ? []
@@ -61,6 +58,14 @@ export function listText({ enclave, tentacles, next }: ListResult): string {
 export function summaryLine({ name, version, state, dependencies }: TentacleSummary): string {
   const uses = dependencies.length === 0 ? "" : ` (${plain(dependencies.join(", "), 80)})`;
   return `${name} ${plain(version, 30)} ${state}${uses}`;
+}
+
+function operationLine(operation: OperationStatus): string {
+  const { kind, id, outcome, since, holder, ended, error } = operation;
+  const by = holder === undefined ? "" : ` by ${plain(holder, 100)}`;
+  const until = ended === undefined ? "" : ` until ${ended}`;
+  const why = error === undefined ? "" : `: ${plain(error)}`;
+  return `Operation ${plain(kind, 40)} (${plain(id, 40)}) ${outcome} since ${since}${until}${by}${why}`;
 }
 
 function eventLine({ warning, object, reason, message, count, at }: ClusterEvent): string {

@@ -67,8 +67,13 @@ function colourOf(state: string, style: Style): (text: string) => string {
 
 function operationRow({ operation }: StatusView, now: number): string[][] {
   if (operation === undefined) return [];
-  const holder = operation.holder === undefined ? "" : `, by ${plain(operation.holder)}`;
-  return [["operation", `${plain(operation.kind)} since ${ago(operation.since, now)}${holder}`]];
+  const { kind, id, outcome, since, ended, holder, error } = operation;
+  const when = ended === undefined ? `began ${ago(since, now)}` : `ended ${ago(ended, now)}`;
+  const by = holder === undefined ? "" : `, by ${plain(holder)}`;
+  return [
+    ["operation", `${plain(kind)} ${plain(outcome)}, ${when}${by}  (${plain(id)})`],
+    ...(error === undefined ? [] : [["", plain(error)]]),
+  ];
 }
 
 function eventText(event: NonNullable<StatusView["events"]>[number], style: Style, now: number): string {

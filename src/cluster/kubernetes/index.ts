@@ -14,7 +14,7 @@ import { connect, type ConnectionOptions } from "./connection.ts";
 import { listEnclaves, requireEnclave } from "./enclaves.ts";
 import { runEngine } from "./engine-proxy.ts";
 import { createLastSeen } from "./last-seen.ts";
-import { takeLock } from "./lock.ts";
+import { readLockHolder, takeLock } from "./lock.ts";
 import { extract, ownFields } from "./managed-fields.ts";
 import { getObject, listAll, parseLive, proofOf, TENTACLE_KINDS } from "./objects.ts";
 import { object as objectPlace, versionPlace } from "./paths.ts";
@@ -69,6 +69,7 @@ export async function createKubernetesCluster(options: KubernetesClusterOptions)
       provisionEnclave(api, name, { ...request, server: options.serviceAccount }, signal),
     deprovisionEnclave: (name, { force = false }, signal) => deprovisionEnclave(api, name, force, signal),
     lock: (identity, operation, signal) => takeLock({ api, log }, identity, operation, signal),
+    lockHolder: (identity, signal) => readLockHolder(api, identity, signal),
 
     async dryRun(identity, objects, signal, owned) {
       for (const object of owned === undefined ? [] : objects) {

@@ -4,7 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Conflict } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import type { Identity } from "../../tentacle/identity.ts";
-import type { Lock } from "../cluster.ts";
+import type { Lock, LockHolder } from "../cluster.ts";
+import { lockHeld } from "../held.ts";
 import type { Api } from "./api.ts";
 import { oneLine } from "./errors.ts";
 import { type Claim, createLeaseObject, type LeaseObject, type LeaseState, microTime } from "./lease.ts";
@@ -21,6 +22,8 @@ const TIMES: LockTimes = { leaseMs: 30_000, renewMs: 10_000 };
 const MARGIN_MS = 2_000;
 const TRIES = 10;
 const FUSE_MS = 100;
+/** So many want it at once that none was seen to have it. */
+const OTHERS = { holder: "somebody else", operation: "operation" };
 
 export interface LockOptions {
   readonly api: Api;
@@ -51,7 +54,7 @@ export async function takeLock(
     // A write whose answer was lost may have been carried out: then it is ours already.
     if (found?.holder === holder) return lock(found.live);
     if (found !== undefined) refuseHeld(found);
-    if (count >= TRIES) throw held("somebody else", "operation", claim.since);
+    if (count >= TRIES) throw lockHeld(identity, operation, { ...OTHERS, since: claim.since });
     await sleep(5 * count, undefined, { signal });
   }
 
@@ -61,16 +64,24 @@ export async function takeLock(
         `Lease ${lease.name} in enclave ${identity.enclave} is not the lock of ${identity.key}`,
         { hint: "Remove that Lease if nobody needs it, or rename the tentacle." },
       );
-    if (state.holder === "" || !(state.endsAt + MARGIN_MS > api.now())) return;
-    throw held(state.holder, state.operation, state.since);
+    const held = holderIn(state, api);
+    if (held !== undefined) throw lockHeld(identity, operation, held);
   }
+}
 
-  function held(by: string, what: string, since: string): Conflict {
-    return new Conflict(
-      `${operation} of ${identity.key} cannot begin: ${oneLine(by, 120)} has been at its ${oneLine(what, 60)} since ${since}`,
-      { hint: "Wait until it has ended (status shows it), then try again." },
-    );
-  }
+/** Who has the lock of a tentacle, by its Lease. */
+export async function readLockHolder(
+  api: Api,
+  identity: Identity,
+  signal: AbortSignal,
+): Promise<LockHolder | undefined> {
+  const state = await createLeaseObject(api, identity).read(signal);
+  return state?.isLock === true ? holderIn(state, api) : undefined;
+}
+
+function holderIn({ holder, operation, since, endsAt }: LeaseState, api: Api): LockHolder | undefined {
+  if (holder === "" || !(endsAt + MARGIN_MS > api.now())) return undefined;
+  return { holder: oneLine(holder, 120), operation: oneLine(operation, 60), since };
 }
 
 interface Kept {

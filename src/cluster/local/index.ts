@@ -1,13 +1,14 @@
 import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Conflict, InvalidInput, toTentacularError, Unavailable } from "../../errors.ts";
+import { InvalidInput, toTentacularError, Unavailable } from "../../errors.ts";
 import { makePrivateFolder } from "../../files.ts";
-import { leaseHolder, takeLease } from "../../lease.ts";
+import { type LeaseHolder, leaseHolder, takeLease } from "../../lease.ts";
 import { tailLog } from "../../log-file.ts";
 import type { Logger } from "../../log.ts";
 import { createIdentity, type Identity, labelProblem } from "../../tentacle/identity.ts";
-import type { AppliedObject, Cluster, Enclave } from "../cluster.ts";
+import type { AppliedObject, Cluster, Enclave, LockHolder } from "../cluster.ts";
 import { postRun } from "../engine-client.ts";
+import { lockHeld } from "../held.ts";
 import { type ClusterObject, type ConfigMap, labels, type ObjectKey } from "../objects.ts";
 import { isOwned, requireOwned } from "../ownership.ts";
 import { parseObject } from "../parse.ts";
@@ -131,11 +132,12 @@ export function createLocalCluster(options: LocalClusterOptions): Cluster {
       signal.throwIfAborted();
       const taken = await takeLease(folders.lock(identity), operation);
       if ("lease" in taken) return taken.lease;
-      const { what, since, pid } = taken.heldBy;
-      throw new Conflict(
-        `${operation} of ${identity.key} cannot begin: process ${pid} has been at its ${what} since ${since}`,
-        { hint: "Wait until it has ended (status shows it), then try again." },
-      );
+      throw lockHeld(identity, operation, lockHolderOf(taken.heldBy));
+    },
+
+    async lockHolder(identity) {
+      const held = await leaseHolder(folders.lock(identity));
+      return held && lockHolderOf(held);
     },
 
     dryRun: compare,
@@ -231,6 +233,10 @@ export function createLocalCluster(options: LocalClusterOptions): Cluster {
       await supervisor?.close();
     },
   };
+}
+
+function lockHolderOf({ pid, what, since }: LeaseHolder): LockHolder {
+  return { holder: `process ${pid}`, operation: what, since };
 }
 
 /** Refuses a name that no cluster would take: a tentacle that works here is to work there. */

@@ -2,7 +2,7 @@ import { Unavailable } from "../../errors.ts";
 import { type CredentialSet, secretValues } from "../credentials.ts";
 import type { PipelineDependencies } from "../dependencies.ts";
 import type { DependencyReport } from "../operations.ts";
-import { recordName, type ReleaseRecord, writeRecord } from "../record.ts";
+import { endedNow, recordName, type ReleaseRecord, writeRecord } from "../record.ts";
 import type { StepCall } from "../steps.ts";
 import type { Checked, Validated } from "./check.ts";
 import type { Plan } from "./plan.ts";
@@ -26,7 +26,7 @@ export async function openJournal(
   { signal }: StepCall,
 ): Promise<void> {
   if (state.unchanged) return;
-  const { identity, tentacle, record, inspections, kind, id } = state;
+  const { identity, tentacle, record, inspections, kind, id, since } = state;
   const absentNow = Object.entries(inspections)
     .filter(([, { exists }]) => !exists)
     .map(([dependency]) => dependency);
@@ -40,18 +40,18 @@ export async function openJournal(
     dependencies: {},
   };
   const absent = [...new Set([...(record?.operation?.absent ?? []), ...absentNow])];
-  const operation = { kind, id, since: new Date().toISOString(), absent };
+  const operation = { kind, id, since, absent };
   await writeRecord(deps.cluster, identity, { ...base, operation }, signal);
 }
 
-/** Puts the record back as it was; with none before, there is none again. */
+/** Puts the record back as it was, with a word on what was undone; with none before, there is none again. */
 export async function closeJournalUndone(deps: PipelineDependencies, state: Known): Promise<void> {
   if (state.unchanged) return;
   const { record, identity } = state;
   const signal = AbortSignal.timeout(30_000);
   if (record === undefined)
     await deps.cluster.remove(identity, [{ kind: "ConfigMap", name: recordName(identity) }], signal);
-  else await writeRecord(deps.cluster, identity, record, signal);
+  else await writeRecord(deps.cluster, identity, { ...record, last: endedNow(state, "undone") }, signal);
 }
 
 /** Provisions all services side by side. When one fails the others still end first, so that the undo sees all of them. */

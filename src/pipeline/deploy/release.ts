@@ -3,7 +3,7 @@ import type { Registration } from "../../exoskeleton/registrar.ts";
 import { stagesOf } from "../../tentacle/graph.ts";
 import type { PipelineDependencies } from "../dependencies.ts";
 import type { DeployRequest } from "../operations.ts";
-import { readRecord, type ReleaseRecord, writeRecord } from "../record.ts";
+import { endedNow, readRecord, type ReleaseRecord, writeRecord } from "../record.ts";
 import type { RunOptions, StepCall, Steps } from "../steps.ts";
 import { type AppliedSoFar, applyObjects, undoApply } from "./apply.ts";
 import type { Checked, Validated } from "./check.ts";
@@ -23,6 +23,8 @@ export interface Release {
   /** `deploy`, `rotate`, `repair`: for the lock and the journal. */
   readonly kind: string;
   readonly id: string;
+  /** RFC 3339. */
+  readonly since: string;
   readonly request: DeployRequest;
   /** Dependencies that get new credentials although the old ones work. */
   readonly rotate: ReadonlySet<string>;
@@ -40,7 +42,12 @@ export type Released = Plan &
 
 /** Where every release begins. */
 export function startRelease(of: Pick<Release, "kind" | "id" | "request" | "rotate">): Release {
-  return { ...of, registered: new Map(), applied: { outcomes: [], before: [] } };
+  return {
+    ...of,
+    since: new Date().toISOString(),
+    registered: new Map(),
+    applied: { outcomes: [], before: [] },
+  };
 }
 
 /**
@@ -135,7 +142,7 @@ async function commit(
   state: Ready & Plan & Provisioned,
   { signal }: StepCall,
 ): Promise<number> {
-  const { identity, tentacle, record, reports, unchanged, kind, id } = state;
+  const { identity, tentacle, record, reports, unchanged, kind, id, since } = state;
   const revision = record?.revision ?? 0;
   if (unchanged) return revision;
   const retained = Object.entries(record?.dependencies ?? {}).map(
@@ -159,7 +166,7 @@ async function commit(
       ]),
     ),
     pending: [...pendingOf(state)],
-    operation: { kind, id, since: now, absent: [] },
+    operation: { kind, id, since, absent: [] },
   };
   await writeRecord(deps.cluster, identity, next, signal);
   return next.revision;
@@ -172,12 +179,19 @@ function pendingOf({ services, dropped }: Ready & Plan): readonly string[] {
 
 async function closeJournal(
   deps: PipelineDependencies,
-  { identity, notRetired }: Ready & { readonly notRetired: NotRetired },
+  state: Ready & { readonly notRetired: NotRetired },
   signal: AbortSignal,
 ): Promise<void> {
+  const { identity, notRetired } = state;
   const record = await readRecord(deps.cluster, identity, signal);
   if (record === undefined) return;
   const { operation: _ended, pending: _before, ...rest } = record;
   const pending = [...notRetired.pending];
-  await writeRecord(deps.cluster, identity, { ...rest, ...(pending.length > 0 && { pending }) }, signal);
+  const last = endedNow(state, "done");
+  await writeRecord(
+    deps.cluster,
+    identity,
+    { ...rest, last, ...(pending.length > 0 && { pending }) },
+    signal,
+  );
 }
