@@ -7,6 +7,7 @@ import type { ServiceAccountRef } from "./cluster/enclave-objects.ts";
 import { InvalidInput, type Issue } from "./errors.ts";
 import type { RegistrarDefinition } from "./exoskeleton/registrar.ts";
 import { describeModes, modeNames, type Setting, type SettingSpecs } from "./exoskeleton/settings.ts";
+import { type HttpConfig, httpConfig, httpSettings } from "./http-settings.ts";
 import type { PodOptions } from "./tentacle/pod.ts";
 
 /** Environment variables by name; `process.env` is read in this file alone. */
@@ -38,17 +39,6 @@ export interface ClientConfig {
 export type ServiceConfig =
   | { readonly enabled: true; readonly settings: Readonly<Record<string, unknown>> }
   | { readonly enabled: false };
-
-/** How the server for many listens. */
-export interface HttpConfig {
-  readonly host: string;
-  readonly port: number;
-  readonly token?: string;
-  /** Names, without port, by which clients may call it. */
-  readonly allowedHosts: readonly string[];
-  /** Offers nothing that changes anything, to nobody. */
-  readonly readOnly: boolean;
-}
 
 /** Where tentacles run: on this machine, or on a Kubernetes cluster as its kubeconfig names it. */
 export type ClusterConfig =
@@ -199,51 +189,7 @@ export const coreSettings = {
     secret: false,
     doc: "CSI driver of SPIFFE (`csi.spiffe.io`): with it each pod finds the socket of the Workload API in `/spiffe-workload-api`. Default: none is mounted.",
   },
-  httpHost: {
-    env: "TENTACULAR_HTTP_HOST",
-    schema: z.string().default("127.0.0.1"),
-    required: false,
-    secret: false,
-    doc: "Address on which `tntc serve` listens; any other than loopback needs the token and the allowed hosts. Default `127.0.0.1`.",
-  },
-  httpPort: {
-    env: "TENTACULAR_HTTP_PORT",
-    schema: z.coerce.number().int().min(0).max(65_535).default(8080),
-    required: false,
-    secret: false,
-    doc: "Its port; `0` takes any free one. Default 8080.",
-  },
-  httpToken: {
-    env: "TENTACULAR_HTTP_TOKEN",
-    schema: z
-      .string()
-      .min(32, "at least 32 characters, for instance from: openssl rand -base64 32")
-      .optional(),
-    required: false,
-    secret: true,
-    doc: "Bearer token that callers of `tntc serve` must send, at least 32 characters. Default on loopback: one that is made and kept in the state folder.",
-  },
-  httpAllowedHosts: {
-    env: "TENTACULAR_HTTP_ALLOWED_HOSTS",
-    schema: z
-      .string()
-      .default("")
-      .transform((text) => text.split(",").map((name) => name.trim().toLowerCase()))
-      .transform((names) => names.filter((name) => name !== ""))
-      .pipe(
-        z.array(z.string().regex(/^(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])$/, "host names without port, by comma")),
-      ),
-    required: false,
-    secret: false,
-    doc: "Host names, by comma and without port, under which clients and browsers may call `tntc serve`, beside those of loopback.",
-  },
-  httpReadOnly: {
-    env: "TENTACULAR_HTTP_READ_ONLY",
-    schema: z.stringbool().default(false),
-    required: false,
-    secret: false,
-    doc: "`true`: `tntc serve` offers only the tools that change nothing, to every caller. Default `false`.",
-  },
+  ...httpSettings,
   deno: {
     env: "TENTACULAR_DENO",
     schema: z.string().optional(),
@@ -338,18 +284,12 @@ export function loadServerConfig(
       kubeconfig: z.string().optional(),
       kubeContext: z.string().optional(),
       serviceAccount: z.object({ namespace: z.string(), name: z.string() }).optional(),
-      httpHost: z.string(),
-      httpPort: z.number(),
-      httpToken: z.string().optional(),
-      httpAllowedHosts: z.array(z.string()),
-      httpReadOnly: z.boolean(),
       deno: z.string().optional(),
       natsServer: z.string().optional(),
       rustfs: z.string().optional(),
     })
     .parse(core.values);
-  const { httpHost, httpPort, httpToken, httpAllowedHosts, httpReadOnly, ...more } = parsed;
-  const { deno, natsServer, rustfs, cluster, kubeconfig, kubeContext, serviceAccount, ...others } = more;
+  const { deno, natsServer, rustfs, cluster, kubeconfig, kubeContext, serviceAccount, ...others } = parsed;
   const { runtimeClass, spiffeCsiDriver, ...rest } = others;
   return {
     ...rest,
@@ -363,13 +303,7 @@ export function loadServerConfig(
       cluster === "local"
         ? { kind: "local" }
         : { kind: "kubernetes", kubeconfig, context: kubeContext, serviceAccount },
-    http: {
-      host: httpHost,
-      port: httpPort,
-      allowedHosts: httpAllowedHosts,
-      readOnly: httpReadOnly,
-      ...(httpToken !== undefined && { token: httpToken }),
-    },
+    http: httpConfig(core.values),
     services,
     secrets: reader.secrets,
     files: reader.files,

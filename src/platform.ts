@@ -117,8 +117,8 @@ async function createCluster(
   });
 }
 
-/** A container's user need not have a name. */
-function localCaller(): string {
+/** Who calls from this machine, for the audit log. A container's user need not have a name. */
+export function localCaller(): string {
   try {
     return `user:${userInfo().username}`;
   } catch {

@@ -1,7 +1,5 @@
-import { join } from "node:path";
+import { type Access, accessFiles, openAccess } from "./callers/access.ts";
 import type { Environment } from "./config.ts";
-import { keepToken } from "./embedded/host.ts";
-import { InvalidInput } from "./errors.ts";
 import { watchFiles } from "./files.ts";
 import { createPlatform, type Platform } from "./platform.ts";
 import { createRedactor } from "./redact.ts";
@@ -31,11 +29,10 @@ export interface RunningServe {
   close(): Promise<void>;
 }
 
-/** The platform that calls work on now, and what its callers must send. */
+/** The platform that calls work on now, and who may call. */
 interface Current {
-  platform: Platform;
-  token: string;
-  tokenFile?: string;
+  readonly platform: Platform;
+  readonly access: Access;
 }
 
 /**
@@ -44,10 +41,16 @@ interface Current {
  */
 export async function startServe(options: ServeOptions = {}): Promise<RunningServe> {
   const redactor = createRedactor();
+  const accessOf = async ({ config, log }: Platform): Promise<Access> => {
+    const { http, stateDir } = config;
+    const access = await openAccess({ http, stateDir, loopback: isLoopback(http.host), log });
+    access.secrets.forEach((secret) => redactor.add(secret));
+    return access;
+  };
   const open = async (): Promise<Current> => {
     const platform = await createPlatform({ environment: options.environment, redactor, caller: "http" });
     try {
-      return { platform, ...(await tokenOf(platform)) };
+      return { platform, access: await accessOf(platform) };
     } catch (error) {
       await platform.close();
       throw error;
@@ -59,6 +62,9 @@ export async function startServe(options: ServeOptions = {}): Promise<RunningSer
   const toolHost: ToolHost = {
     get operations() {
       return current.platform.operations;
+    },
+    get installation() {
+      return current.platform.config;
     },
   };
   const service = createMcpServerFactory({
@@ -80,14 +86,27 @@ export async function startServe(options: ServeOptions = {}): Promise<RunningSer
       log.error({ error: String(error) }, "settings not reloaded: the earlier ones stay in use");
     }
   };
+  const readmit = async (): Promise<void> => {
+    try {
+      current = { ...current, access: await accessOf(current.platform) };
+      log.info({}, "callers read again: a file that says who they are has changed");
+    } catch (error) {
+      log.error({ error: String(error) }, "callers not read again: the earlier ones stay");
+    }
+  };
 
   const server = await listen(current, service);
-  const watch = watchFiles(config.files, reload, options.watchMs ?? WATCH_MS);
+  const everyMs = options.watchMs ?? WATCH_MS;
+  const watches = [
+    watchFiles(config.files, reload, everyMs),
+    watchFiles(accessFiles(config.http), readmit, everyMs),
+  ];
+  const { tokenFile } = current.access;
   return {
     url: server.url,
-    ...(current.tokenFile !== undefined && { tokenFile: current.tokenFile }),
+    ...(tokenFile !== undefined && { tokenFile }),
     async close() {
-      await watch.close();
+      await Promise.all(watches.map((watch) => watch.close()));
       await server.close();
       await current.platform.close();
     },
@@ -98,7 +117,7 @@ export async function startServe(options: ServeOptions = {}): Promise<RunningSer
       return await serveHttp({
         service: serving,
         ...config.http,
-        token: () => current.token,
+        authenticate: (authorization) => current.access.authenticate(authorization),
         log,
         graceMs: GRACE_MS,
       });
@@ -107,16 +126,4 @@ export async function startServe(options: ServeOptions = {}): Promise<RunningSer
       throw error;
     }
   }
-}
-
-async function tokenOf({ config }: Platform): Promise<Omit<Current, "platform">> {
-  const { host, token } = config.http;
-  if (token !== undefined) return { token };
-  if (!isLoopback(host))
-    throw new InvalidInput(`tntc serve does not listen on ${host} without a token`, {
-      path: "TENTACULAR_HTTP_TOKEN",
-      hint: "Set TENTACULAR_HTTP_TOKEN_FILE to a file that holds one, for instance from: openssl rand -base64 32",
-    });
-  const tokenFile = join(config.stateDir, "serve-token");
-  return { token: await keepToken(tokenFile), tokenFile };
 }

@@ -1,10 +1,11 @@
+import { singleToken } from "./callers/authenticate.ts";
 import { type ClientConfig, coreSettings, type Environment, loadServerConfig } from "./config.ts";
 import { claimHost, type HostClaim, readHost } from "./embedded/host.ts";
 import { type Embedded, embeddedServices, startEmbedded } from "./embedded/index.ts";
 import { Conflict } from "./errors.ts";
 import { readTentacleFolder } from "./folder/read-folder.ts";
 import { createLogger } from "./log.ts";
-import { createPlatform, definitions, type Platform } from "./platform.ts";
+import { createPlatform, definitions, localCaller, type Platform } from "./platform.ts";
 import type { Redactor } from "./redact.ts";
 import type { ToolHost } from "./server/host.ts";
 import { serveHttp } from "./server/http.ts";
@@ -102,7 +103,8 @@ async function start(
     log: platform.log,
     redactor: platform.redactor,
   });
-  const server = await serveHttp({ service, token: claim.token, log: platform.log });
+  const authenticate = singleToken(claim.token, localCaller());
+  const server = await serveHttp({ service, authenticate, log: platform.log });
   closers.push(() => server.close());
   await claim.publish({ url: server.url });
   return {

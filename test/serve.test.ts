@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,6 +23,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+const hashOf = (token: string) => createHash("sha256").update(token).digest("hex");
 const base = () => ({
   PATH: process.env.PATH,
   XDG_STATE_HOME: folder,
@@ -67,7 +69,71 @@ it("offers nothing that changes anything when it is read-only", async () => {
   // The tool is not there: refused by the protocol, or by a result that says so.
   const refused = await client.call("undeploy", { name: "x" }).catch((error: unknown) => String(error));
   expect(JSON.stringify(refused)).toMatch(/undeploy not found/);
+  expect(client.instructions()).toMatch(/You may look, and change nothing/);
+  expect(client.instructions()).not.toMatch(/deploy with|tntc secrets set/);
   await client.close();
+});
+
+it("lets each named caller do what the policy gives, and takes what changes in the files at once", async () => {
+  const [anna, ben, eve] = [newToken(), newToken(), newToken()];
+  const tokens = join(folder, "tokens");
+  const policy = join(folder, "policy.yaml");
+  const audit = join(folder, "audit.jsonl");
+  const rule = (token: string, enclave: string, scope: string) =>
+    `  - { token: ${token}, enclaves: [${enclave}], scopes: [${scope}] }\n`;
+  await writeFile(tokens, `anna: ${anna}\nben: sha256:${hashOf(ben)}\neve: ${eve}\n`);
+  await writeFile(policy, `rules:\n${rule("anna", "team-a", "destroy")}${rule("ben", "team-b", "read")}`);
+  server = await startServe({
+    environment: {
+      ...base(),
+      TENTACULAR_HTTP_TOKENS_FILE: tokens,
+      TENTACULAR_HTTP_POLICY_FILE: policy,
+      TENTACULAR_AUDIT_FILE: audit,
+    },
+    watchMs: 20,
+  });
+  const { url } = server;
+  expect(server.tokenFile).toBeUndefined();
+  const asAnna = await connect({ kind: "http", url, token: anna });
+  expect(await asAnna.call("enclave", { action: "provision", enclave: "team-a" })).toMatchObject({
+    isError: false,
+  });
+  expect(await asAnna.call("enclave_info")).toMatchObject({ structured: { enclave: "team-a" } });
+  const asBen = await connect({ kind: "http", url, token: ben });
+  const offered = z.array(z.object({ name: z.string() })).parse(await asBen.listTools());
+  expect(offered.map(({ name }) => name)).toEqual(["enclave_info", "status", "logs"]);
+  expect(await asBen.call("status", { enclave: "team-a" })).toMatchObject({
+    isError: true,
+    structured: { code: "invalid_input", message: 'enclave "team-a" does not exist' },
+  });
+  // Known by a token, but to no rule of the policy.
+  const asEve = await fetch(url, { method: "POST", headers: { authorization: `Bearer ${eve}` } });
+  expect([asEve.status, await asEve.text()]).toEqual([
+    403,
+    expect.stringMatching(/token:eve may do nothing here. Ask the operator/),
+  ]);
+  const lines = (await readFile(audit, "utf8")).trim().split("\n");
+  expect(lines.map((line) => z.object({ caller: z.string() }).parse(JSON.parse(line)).caller)).toContain(
+    "token:anna",
+  );
+
+  // A file that cannot be read as it should changes nothing; one that can counts for calls already connected.
+  await writeFile(policy, "rules: [nonsense]");
+  await writeFile(policy, `rules:\n${rule("ben", "team-b", "deploy")}`);
+  await vi.waitFor(async () => expect((await asBen.listTools()).length).toBe(9), { timeout: 20_000 });
+  await expect(asAnna.call("enclave_info")).rejects.toThrow();
+  await writeFile(tokens, `eve: ${eve}\n`);
+  await vi.waitFor(() => expect(asBen.listTools()).rejects.toThrow(), {
+    timeout: 20_000,
+  });
+  await Promise.all([asAnna, asBen].map((client) => client.close()));
+});
+
+it("does not start with a policy that it does not understand", async () => {
+  const file = join(folder, "policy.yaml");
+  await writeFile(file, "rules:\n  - { tokn: a, enclaves: [a], scopes: [read] }\n");
+  const environment = { ...base(), TENTACULAR_HTTP_POLICY_FILE: file };
+  await expect(startServe({ environment })).rejects.toThrow(/line 2, column 7: unknown key "tokn"/);
 });
 
 it("uses a new token, and new settings, when their files change", async () => {

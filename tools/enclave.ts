@@ -25,6 +25,7 @@ export const enclave = defineTool({
     next: z.string(),
   }),
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false },
+  scope: "destroy",
   confirm: ({ action, enclave: name, force }) =>
     action === "provision" || force === undefined
       ? undefined

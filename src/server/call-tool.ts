@@ -4,6 +4,8 @@ import {
   type InputRequiredResult,
   isInputRequiredResult,
 } from "@modelcontextprotocol/server";
+import { authoriseOperations } from "../callers/authorise.ts";
+import type { Caller } from "../callers/caller.ts";
 import { Internal, type TentacularError, toTentacularError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Operations } from "../pipeline/operations.ts";
@@ -24,6 +26,8 @@ const MAX_TEXT = 40_000;
 export interface CallContext {
   readonly id: string | number;
   readonly signal: AbortSignal;
+  /** Who calls, where callers have rights of their own; else it is the user of this machine, who may do everything. */
+  readonly caller?: Caller;
   /** Only when the caller asked for progress. */
   readonly notify?: (progress: Progress) => void;
   /** Only where the client can ask its person. */
@@ -84,6 +88,8 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
     if (question !== undefined) return question;
     for (const name of tool.secretInput ?? []) redactor.add(args[name]);
     const found = await getHost();
+    if ("callTool" in found && context.caller?.unrestricted === false)
+      throw new Error("the rights of a caller are not known to another server");
     if ("callTool" in found) return await handOn(found, tool.name, args, context);
     const answer = await tool.handle(input, toolContext(found, context, redactor));
     return {
@@ -114,6 +120,7 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
     const line = (outcome: string): object => ({
       tool: name,
       request: context.id,
+      ...(context.caller !== undefined && { caller: context.caller.name }),
       outcome,
       ms: Math.round(performance.now() - started),
     });
@@ -171,10 +178,12 @@ function cancelled(tool: string): TentacularError {
 
 function toolContext(host: ToolHost, context: CallContext, redactor: Redactor): ToolContext {
   const { readDirectory } = host;
+  const { caller } = context;
   const step = context.notify === undefined ? undefined : stepProgress(context.notify);
   return {
     signal: context.signal,
-    operations: redacted(host.operations, redactor),
+    operations: redacted(permitted(host, caller), redactor),
+    ...(caller !== undefined && { caller: caller.name }),
     ...(step !== undefined && {
       progress: (event) =>
         step({ ...event, ...(event.message !== undefined && { message: redactor.text(event.message) }) }),
@@ -187,6 +196,13 @@ function toolContext(host: ToolHost, context: CallContext, redactor: Redactor): 
       },
     }),
   };
+}
+
+/** The one place where a caller's rights are checked, whatever tool, resource, prompt or completion asks. */
+function permitted({ operations, installation }: ToolHost, caller: Caller | undefined): Operations {
+  if (caller === undefined || caller.unrestricted) return operations;
+  if (installation === undefined) throw new Error("the rights of a caller cannot be checked here");
+  return authoriseOperations(operations, caller, installation);
 }
 
 /** Redacts before a tool cuts anything to length: half a secret would no longer be recognised. */

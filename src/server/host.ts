@@ -1,10 +1,13 @@
 import type { CallToolResult } from "@modelcontextprotocol/server";
+import type { Installation } from "../callers/authorise.ts";
 import type { Operations } from "../pipeline/operations.ts";
 import type { TentacleFolder } from "./tool.ts";
 
 /** What the tools work on when the operations run in this process. */
 export interface ToolHost {
   readonly operations: Operations;
+  /** Where callers have rights of their own: without it, such a caller is served nothing. */
+  readonly installation?: Installation;
   /** Only where server and caller share a file system. */
   readonly readDirectory?: (path: string) => Promise<TentacleFolder>;
 }

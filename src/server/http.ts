@@ -1,10 +1,12 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from "node:http";
 import { hostHeaderValidation, originValidation, toNodeHandler } from "@modelcontextprotocol/node";
-import { createMcpHandler } from "@modelcontextprotocol/server";
+import { type AuthInfo, createMcpHandler } from "@modelcontextprotocol/server";
+import type { Authenticate, Refusal } from "../callers/authenticate.ts";
 import { InvalidInput, Unavailable } from "../errors.ts";
 import { type Logger, silentLogger } from "../log.ts";
+import { callerInfo } from "./caller-info.ts";
 import type { McpService } from "./mcp-server.ts";
 import { within } from "./within.ts";
 
@@ -13,7 +15,6 @@ const MAX_BODY = 4 * 1024 * 1024;
 const LOOPBACK = ["127.0.0.1", "::1", "localhost"];
 /** Names under which a client on this machine, or a port-forward, may call; a rebound foreign name is none of them. */
 const LOCAL_NAMES = ["localhost", "127.0.0.1", "[::1]"];
-const MIN_TOKEN_LENGTH = 32;
 const FLUSH_MS = 1_000;
 
 export interface ServeHttpOptions {
@@ -22,8 +23,8 @@ export interface ServeHttpOptions {
   readonly host?: string;
   /** 0 or absent: any free port. */
   readonly port?: number;
-  /** What callers must send as `Authorization: Bearer …`; a function is asked at each request. */
-  readonly token: string | (() => string);
+  /** Tells of each request who sends it, or why it is not served. */
+  readonly authenticate: Authenticate;
   /** Names, without port, by which callers may address the server beside those of loopback. Also for `Origin`. */
   readonly allowedHosts?: readonly string[];
   readonly log?: Logger;
@@ -62,7 +63,6 @@ export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> 
       path: "allowedHosts",
       hint: `List the host names that clients use, or listen on one of ${LOOPBACK.join(", ")}.`,
     });
-  const authorized = bearerCheck(options.token);
   const names = [...LOCAL_NAMES, ...allowedHosts];
   const hostAllowed = hostHeaderValidation(names);
   const originAllowed = originValidation(names);
@@ -80,7 +80,7 @@ export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> 
   const open = new Set<ServerResponse>();
   let closing = false;
 
-  function answer(request: IncomingMessage, response: ServerResponse): void {
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = (request.url ?? "/").split("?", 1)[0];
     // Probes call by a pod's address.
     if (path === "/healthz" || path === "/readyz") {
@@ -88,19 +88,20 @@ export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> 
       return;
     }
     if (!hostAllowed(request, response) || !originAllowed(request, response)) return;
-    if (!authorized(request.headers.authorization)) refuse(response, 401, "A valid bearer token is needed.");
+    const caller = await options.authenticate(request.headers.authorization);
+    if ("status" in caller) refuse(response, caller.status, caller.message, challenge(caller));
     else if (path !== "/mcp") refuse(response, 404, "Not found. MCP is served at /mcp.");
     else if (closing) refuse(response, 503, "The server is stopping.");
-    else serve(request, response);
+    else await serve(Object.assign(request, { auth: callerInfo(caller) }), response);
   }
 
-  function serve(request: IncomingMessage, response: ServerResponse): void {
+  async function serve(
+    request: IncomingMessage & { auth: AuthInfo },
+    response: ServerResponse,
+  ): Promise<void> {
     open.add(response);
     response.once("close", () => open.delete(response));
-    handle(request, response).catch((error: unknown) => {
-      log.warn({ error: String(error) }, "http");
-      response.destroy();
-    });
+    await handle(request, response);
   }
 
   const server = createServer(
@@ -111,7 +112,11 @@ export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> 
       connectionsCheckingInterval: Math.min(2_000, limits.headersMs),
       maxHeaderSize: 16 * 1024,
     },
-    answer,
+    (request, response) =>
+      void answer(request, response).catch((error: unknown) => {
+        log.warn({ error: String(error) }, "http");
+        response.destroy();
+      }),
   );
   server.maxConnections = 256;
   const actual = await listen(server, host, port);
@@ -130,24 +135,12 @@ export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> 
   };
 }
 
-/** Compares hashes, so that neither the token's length nor how much of it is right shows in the time taken. */
-function bearerCheck(token: ServeHttpOptions["token"]): (header: string | undefined) => boolean {
-  const current = typeof token === "string" ? () => token : token;
-  requireToken(current());
-  return (header) => timingSafeEqual(sha256(header ?? ""), sha256(`Bearer ${current()}`));
-}
-
-/** Refuses a token that could be guessed. */
-export function requireToken(token: string): void {
-  if (token.length >= MIN_TOKEN_LENGTH) return;
-  throw new InvalidInput(`the server's token has fewer than ${MIN_TOKEN_LENGTH} characters`, {
-    path: "token",
-    hint: "Make a long random one, for instance: openssl rand -base64 32",
-  });
-}
-
-function sha256(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
+/** What a client is told to bring (RFC 6750). */
+function challenge({ status, error }: Refusal): OutgoingHttpHeaders {
+  if (status !== 401) return {};
+  return {
+    "www-authenticate": `Bearer realm="tentacular"${error === undefined ? "" : `, error="${error}"`}`,
+  };
 }
 
 /** Only the protocol of March 2025 had batches; one request that stands for ten thousand is not worth serving it. */
@@ -164,12 +157,17 @@ function health(response: ServerResponse, ok: boolean): void {
   response.end(ok ? "ok\n" : "stopping\n");
 }
 
-function refuse(response: ServerResponse, status: number, message: string): void {
+function refuse(
+  response: ServerResponse,
+  status: number,
+  message: string,
+  headers: OutgoingHttpHeaders = {},
+): void {
   response.writeHead(status, {
     "content-type": "application/json",
     // The body of the request is not read: the connection cannot be used again.
     connection: "close",
-    ...(status === 401 && { "www-authenticate": 'Bearer realm="tentacular"' }),
+    ...headers,
   });
   response.end(JSON.stringify({ jsonrpc: "2.0", id: null, error: { code: -32000, message } }));
 }

@@ -13,7 +13,7 @@ type LookTool = "enclave_info" | "status" | "logs";
  */
 export interface Look {
   /** Is the tool offered to this caller? */
-  has(tool: LookTool): boolean;
+  has(tool: string): boolean;
   /** Has a call already made what the tools work on? What a client lists by itself at its start must not. */
   isAwake(): boolean;
   /** Text of the answer, of an error too; undefined where the tool is not offered. */
@@ -44,7 +44,7 @@ export function createLook(
   offered: readonly OfferedTool[],
   options: { readonly lazyHost: boolean },
 ): Look {
-  const find = (name: LookTool) => offered.find(({ tool }) => tool.name === name);
+  const find = (name: string) => offered.find(({ tool }) => tool.name === name);
 
   async function read(name: LookTool, args: Arguments, context: CallContext): Promise<Seen | undefined> {
     const one = find(name);

@@ -10,6 +10,12 @@ import type { Completions, Look } from "./look.ts";
 import { cut } from "./text.ts";
 
 const MAX_GOAL = 8_000;
+const CAUSES = ": the state of a dependency, a drift, a node's error, the network a contract does not allow";
+const MEND = [
+  `Name the cause before you change anything${CAUSES}.`,
+  "A drift or lost credentials: deploy the same again. A node's error: correct the node, deploy with dry_run: true, deploy, run.",
+  "Never undeploy with force to mend something: it deletes the data.",
+];
 
 /** Offers the two beginnings of a conversation, each with what the installation says now. */
 export function registerPrompts(
@@ -23,7 +29,9 @@ export function registerPrompts(
     completions.enclave,
   ).optional();
 
-  if (look.has("enclave_info"))
+  // Nobody is led to what they may not do.
+  const changes = look.has("deploy");
+  if (look.has("enclave_info") && changes && look.has("run"))
     server.registerPrompt(
       "design_tentacle",
       {
@@ -69,7 +77,7 @@ export function registerPrompts(
           look.read("logs", what, call),
         ]);
         return message([
-          `Find out what is wrong with the tentacle ${JSON.stringify(cut(name, 63))}, and mend it.`,
+          `Find out what is wrong with the tentacle ${JSON.stringify(cut(name, 63))}, ${changes ? "and mend it." : "and tell the person."}`,
           "",
           "Its state (status with detail):",
           state?.text ?? "",
@@ -77,9 +85,7 @@ export function registerPrompts(
           "Its log (logs):",
           log?.text ?? "",
           "",
-          "Name the cause before you change anything: the state of a dependency, a drift, a node's error, the network a contract does not allow.",
-          "A drift or lost credentials: deploy the same again. A node's error: correct the node, deploy with dry_run: true, deploy, run.",
-          "Never undeploy with force to mend something: it deletes the data.",
+          ...(changes ? MEND : [`Name the cause${CAUSES}. Say what should be changed; you cannot.`]),
         ]);
       },
     );

@@ -18,16 +18,17 @@ export function registerResources(
   completions: Completions,
   toCall: (context: ServerContext) => CallContext,
 ): void {
-  server.registerResource(
-    "guide",
-    "tentacular://guide",
-    {
-      title: "How to write a tentacle",
-      description: "workflow.yaml, nodes, dependencies, the order of work.",
-      mimeType: "text/markdown",
-    },
-    ({ href }) => ({ contents: [{ uri: href, mimeType: "text/markdown", text: GUIDE }] }),
-  );
+  if (look.has("deploy"))
+    server.registerResource(
+      "guide",
+      "tentacular://guide",
+      {
+        title: "How to write a tentacle",
+        description: "workflow.yaml, nodes, dependencies, the order of work.",
+        mimeType: "text/markdown",
+      },
+      ({ href }) => ({ contents: [{ uri: href, mimeType: "text/markdown", text: GUIDE }] }),
+    );
 
   if (look.has("enclave_info"))
     server.registerResource(

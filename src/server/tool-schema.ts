@@ -1,5 +1,6 @@
 import type { StandardSchemaWithJSON } from "@modelcontextprotocol/server";
 import * as z from "zod";
+import type { Caller } from "../callers/caller.ts";
 import type { Arguments } from "./host.ts";
 import type { Tool } from "./tool.ts";
 
@@ -39,6 +40,13 @@ export function offerTools(
       },
     };
   });
+}
+
+/** The tools that a caller may use somewhere; what it may do with each where, the operations know. */
+export function toolsFor(caller: Caller, offered: readonly OfferedTool[]): readonly OfferedTool[] {
+  return offered.filter(({ tool }) =>
+    caller.mayAnywhere(tool.scope ?? (tool.annotations.readOnlyHint ? "read" : "deploy")),
+  );
 }
 
 /**

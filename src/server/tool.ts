@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { Scope } from "../callers/caller.ts";
 import type { OperationCall, Operations } from "../pipeline/operations.ts";
 
 /**
@@ -23,6 +24,8 @@ export interface Tool<Input extends z.ZodObject = z.ZodObject, Output extends z.
     readonly idempotentHint: boolean;
     readonly openWorldHint: boolean;
   };
+  /** What its caller needs somewhere to be offered it; default: `read` where it changes nothing, else `deploy`. */
+  readonly scope?: Scope;
   /** What `input` would destroy for good, if anything: gone on with only when confirmed (`confirm.ts`). */
   confirm?(input: z.output<Input>): Confirmation | undefined;
   handle(input: z.output<Input>, context: ToolContext): Promise<ToolAnswer<z.input<Output>>>;

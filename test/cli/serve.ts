@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
+import { singleToken } from "../../src/callers/authenticate.ts";
 import { createPlatform } from "../../src/platform.ts";
 import { newToken, serveHttp } from "../../src/server/http.ts";
 import { createMcpServerFactory } from "../../src/server/mcp-server.ts";
@@ -29,7 +30,7 @@ export async function serveWith(
     sharesFiles: true,
     redactor: platform.redactor,
   });
-  const server = await serveHttp({ service, token });
+  const server = await serveHttp({ service, authenticate: singleToken(token) });
   onTestFinished(async () => {
     await server.close();
     await platform.close();

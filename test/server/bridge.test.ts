@@ -3,6 +3,7 @@ import { connect as netConnect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { singleToken } from "../../src/callers/authenticate.ts";
 import { createRemoteHost } from "../../src/server/bridge.ts";
 import { type HttpServer, newToken, serveHttp } from "../../src/server/http.ts";
 import { eventually } from "../support/eventually.ts";
@@ -18,7 +19,7 @@ afterEach(async () => {
 
 async function server(port?: number): Promise<HttpServer> {
   const service = testService({ tools: fixtureTools, host: fixtureHost });
-  const http = await serveHttp({ service, token, port });
+  const http = await serveHttp({ service, authenticate: singleToken(token), port });
   opened.push(http);
   return http;
 }

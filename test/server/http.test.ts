@@ -5,12 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, describe, expect, it } from "vitest";
+import { singleToken } from "../../src/callers/authenticate.ts";
 import { type HttpServer, newToken, serveHttp } from "../../src/server/http.ts";
 import { eventually } from "../support/eventually.ts";
 import { fixtureHost, fixtureTools } from "../support/fixture-tools.ts";
 import { connect, eras, testService } from "../support/mcp.ts";
 
 const token = newToken();
+const authenticate = singleToken(token);
 let server: HttpServer | undefined;
 
 afterEach(async () => {
@@ -19,7 +21,10 @@ afterEach(async () => {
 });
 
 async function start(): Promise<HttpServer> {
-  server = await serveHttp({ service: testService({ tools: fixtureTools, host: fixtureHost }), token });
+  server = await serveHttp({
+    service: testService({ tools: fixtureTools, host: fixtureHost }),
+    authenticate,
+  });
   return server;
 }
 
@@ -200,7 +205,7 @@ it("fault 53: refuses what is too large, and goes on serving others", async () =
 it("fault 53: closes on clients that never come to an end, and serves others meanwhile", async () => {
   server = await serveHttp({
     service: testService({ tools: fixtureTools, host: fixtureHost }),
-    token,
+    authenticate,
     limits: { headersMs: 500, requestMs: 1_000 },
   });
   const { url } = server;
@@ -228,13 +233,15 @@ it("fault 53: refuses a batch, and text nested without end", async () => {
 it("listens on loopback unless it is told its names, and only with a token worth the name", async () => {
   const service = testService({ tools: fixtureTools });
   for (const host of ["0.0.0.0", "::", "192.0.2.1", "example.com"])
-    await expect(serveHttp({ service, token, host })).rejects.toThrow(/without the names it is called by/);
-  await expect(serveHttp({ service, token: "short" })).rejects.toThrow(/fewer than 32 characters/);
+    await expect(serveHttp({ service, authenticate, host })).rejects.toThrow(
+      /without the names it is called by/,
+    );
+  expect(() => singleToken("short")).toThrow(/fewer than 32 characters/);
 });
 
 it("answers on a public address to its names alone", async () => {
   const service = testService({ tools: fixtureTools, host: fixtureHost });
-  server = await serveHttp({ service, token, host: "0.0.0.0", allowedHosts: ["tentacular.team.svc"] });
+  server = await serveHttp({ service, authenticate, host: "0.0.0.0", allowedHosts: ["tentacular.team.svc"] });
   const url = server.url.replace("0.0.0.0", "127.0.0.1");
   const status = async (headers: Record<string, string>): Promise<number> =>
     (await send(url, { headers: { ...bearer, ...headers }, body: listRequest })).status;
@@ -256,19 +263,10 @@ it("answers probes by whatever name and without a token, and tells them nothing"
     });
 });
 
-it("takes the token that is valid at the time of the call", async () => {
-  let current = token;
-  server = await serveHttp({ service: testService({ tools: fixtureTools }), token: () => current });
-  const { url } = server;
-  expect((await send(url, { headers: bearer, body: listRequest })).status).toBe(200);
-  current = newToken();
-  expect((await send(url, { headers: bearer, body: listRequest })).status).toBe(401);
-});
-
 it("says so when its port is taken", async () => {
   const { url } = await start();
   const port = Number(new URL(url).port);
-  await expect(serveHttp({ service: testService({}), token, port })).rejects.toMatchObject({
+  await expect(serveHttp({ service: testService({}), authenticate, port })).rejects.toMatchObject({
     code: "unavailable",
     hint: "Choose another port, or 0 for any free one.",
   });

@@ -141,7 +141,7 @@ describe.each(eras)("a client of the %s protocol", (era) => {
     const blind = await open(
       era,
       testService({
-        tools: tools.filter(({ name }) => name === "run"),
+        tools: tools.filter(({ name }) => name === "run" || name === "deploy"),
         host: async () => ({ operations: platform.operations }),
       }),
     );
@@ -151,6 +151,26 @@ describe.each(eras)("a client of the %s protocol", (era) => {
       blind.getPrompt({ name: "diagnose_tentacle", arguments: { name: "alpha" } }),
     ).rejects.toThrow();
     await blind.close();
+  });
+
+  it("leads nobody who may only look to change anything", async () => {
+    const looking = await open(
+      era,
+      testService({
+        tools: tools.filter(({ annotations }) => annotations.readOnlyHint),
+        host: async () => ({ operations: platform.operations }),
+      }),
+    );
+    expect((await looking.listResources()).resources.map(({ uri }) => uri)).not.toContain(
+      "tentacular://guide",
+    );
+    expect((await looking.listPrompts()).prompts.map(({ name }) => name)).toEqual(["diagnose_tentacle"]);
+    const prompt = await looking.getPrompt({ name: "diagnose_tentacle", arguments: { name: "alpha" } });
+    const [message] = prompt.messages;
+    const said = message?.content.type === "text" ? message.content.text : "";
+    expect(said).toMatch(/Say what should be changed; you cannot\.$/);
+    expect(said).not.toMatch(/deploy with|deploy again|undeploy|mend it/);
+    await looking.close();
   });
 
   it("wakes no server that is heavy to start by asking for lists", async () => {
