@@ -7,7 +7,7 @@ import type { ServiceAccountRef } from "./cluster/enclave-objects.ts";
 import { InvalidInput, type Issue } from "./errors.ts";
 import type { RegistrarDefinition } from "./exoskeleton/registrar.ts";
 import { describeModes, modeNames, type Setting, type SettingSpecs } from "./exoskeleton/settings.ts";
-import { type HttpConfig, httpConfig, httpSettings } from "./http-settings.ts";
+import { type HttpConfig, httpConfig, httpProblems, httpSettings } from "./http-settings.ts";
 import type { PodOptions } from "./tentacle/pod.ts";
 
 /** Environment variables by name; `process.env` is read in this file alone. */
@@ -252,6 +252,7 @@ export function loadServerConfig(
 ): ServerConfig {
   const reader = createReader({ ...defaults, ...withoutEmpty(environment) });
   const core = reader.read(coreSettings);
+  for (const { env, message, hint } of httpProblems(core.values)) reader.problem(env, message, hint);
   const exoskeleton = core.values.enabled !== false;
   const services: Record<string, ServiceConfig> = {};
   for (const definition of definitions) {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isPrivateWay } from "./callers/private-way.ts";
 import type { SettingSpecs } from "./exoskeleton/settings.ts";
 
 /** How the server for many listens, and to whom. */
@@ -10,13 +11,29 @@ export interface HttpConfig {
   readonly tokensFile?: string;
   /** Who may do what in which enclave. */
   readonly policyFile?: string;
+  /** The address by which clients reach it, as they write it. */
+  readonly url?: string;
+  /** Whose access tokens are taken. */
+  readonly oidc?: OidcConfig;
   /** Names, without port, by which clients may call it. */
   readonly allowedHosts: readonly string[];
   /** Offers nothing that changes anything, to nobody. */
   readonly readOnly: boolean;
 }
 
+/** The issuer of access tokens. */
+export interface OidcConfig {
+  readonly issuer: string;
+  readonly audience: string;
+  /** What clients are told to ask for. */
+  readonly scopes: readonly string[];
+}
+
 const path = z.string().min(1).optional();
+const secureUrl = z
+  .url()
+  .refine(isPrivateWay, "it must begin with https://, but on loopback")
+  .refine((url) => !/[?#]/.test(url), "no query and no fragment");
 
 /** Settings of `tntc serve`. */
 export const httpSettings = {
@@ -58,6 +75,38 @@ export const httpSettings = {
     secret: false,
     doc: "YAML or JSON file that says which caller has which scopes in which enclaves. Read again when it changes. Default: every token may do everything.",
   },
+  httpUrl: {
+    env: "TENTACULAR_HTTP_URL",
+    schema: secureUrl.refine((url) => new URL(url).pathname === "/mcp", "it ends in /mcp").optional(),
+    required: false,
+    secret: false,
+    doc: "Address by which clients reach `tntc serve`, as `https://tentacular.example.com/mcp`; its host is one of the allowed ones. Access tokens of an issuer are made for it.",
+  },
+  oidcIssuer: {
+    env: "TENTACULAR_OIDC_ISSUER",
+    schema: secureUrl.optional(),
+    required: false,
+    secret: false,
+    doc: "OpenID provider whose access tokens `tntc serve` takes, as its tokens' `iss` names it. Needs `TENTACULAR_HTTP_URL` and a policy.",
+  },
+  oidcAudience: {
+    env: "TENTACULAR_OIDC_AUDIENCE",
+    schema: z.string().min(1).optional(),
+    required: false,
+    secret: false,
+    doc: "What the tokens' `aud` must hold. Default: `TENTACULAR_HTTP_URL`.",
+  },
+  oidcScopes: {
+    env: "TENTACULAR_OIDC_SCOPES",
+    schema: z
+      .string()
+      .default("")
+      .transform((text) => text.split(/[ ,]+/).filter((scope) => scope !== ""))
+      .pipe(z.array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, "scopes, by comma"))),
+    required: false,
+    secret: false,
+    doc: "Scopes, by comma, that clients are told to ask the provider for. Default: none, as most providers refuse scopes that they do not know.",
+  },
   httpAllowedHosts: {
     env: "TENTACULAR_HTTP_ALLOWED_HOSTS",
     schema: z
@@ -87,6 +136,10 @@ const valuesSchema = z.object({
   httpToken: z.string().optional(),
   httpTokensFile: z.string().optional(),
   httpPolicyFile: z.string().optional(),
+  httpUrl: z.string().optional(),
+  oidcIssuer: z.string().optional(),
+  oidcAudience: z.string().optional(),
+  oidcScopes: z.array(z.string()),
   httpAllowedHosts: z.array(z.string()),
   httpReadOnly: z.boolean(),
 });
@@ -94,13 +147,46 @@ const valuesSchema = z.object({
 /** The settings of `tntc serve` among all that were read. */
 export function httpConfig(values: Readonly<Record<string, unknown>>): HttpConfig {
   const parsed = valuesSchema.parse(values);
+  const { httpUrl: url, oidcIssuer: issuer, oidcAudience: audience = url } = parsed;
   return {
     host: parsed.httpHost,
     port: parsed.httpPort,
-    allowedHosts: parsed.httpAllowedHosts,
+    allowedHosts: [...parsed.httpAllowedHosts, ...(url === undefined ? [] : [new URL(url).hostname])],
+    ...(url !== undefined && { url }),
+    ...(issuer !== undefined &&
+      audience !== undefined && { oidc: { issuer, audience, scopes: parsed.oidcScopes } }),
     readOnly: parsed.httpReadOnly,
     ...(parsed.httpToken !== undefined && { token: parsed.httpToken }),
     ...(parsed.httpTokensFile !== undefined && { tokensFile: parsed.httpTokensFile }),
     ...(parsed.httpPolicyFile !== undefined && { policyFile: parsed.httpPolicyFile }),
+  };
+}
+
+/** What is wrong with the settings of `tntc serve` taken together. */
+export function httpProblems(
+  values: Readonly<Record<string, unknown>>,
+): readonly { readonly env: string; readonly message: string; readonly hint: string }[] {
+  const has = (field: keyof typeof httpSettings): boolean => values[field] !== undefined;
+  const { oidcIssuer, oidcAudience, httpUrl, httpPolicyFile } = httpSettings;
+  if (!has("oidcIssuer"))
+    return has("oidcAudience")
+      ? [missing(oidcIssuer.env, `${oidcAudience.env} says whom tokens are for, and nothing whose they are`)]
+      : [];
+  return [
+    ...(has("httpUrl")
+      ? []
+      : [missing(httpUrl.env, "access tokens must be made for the address of this server")]),
+    // Whoever has an account there would otherwise have every right here.
+    ...(has("httpPolicyFile")
+      ? []
+      : [missing(httpPolicyFile.env, "a policy must say what holders of access tokens may do")]),
+  ];
+}
+
+function missing(env: string, why: string) {
+  return {
+    env,
+    message: `${why}: ${env} is missing`,
+    hint: `Set ${env}. docs/http.md shows how they go together.`,
   };
 }

@@ -3,6 +3,7 @@ import { keepToken } from "../embedded/host.ts";
 import { InvalidInput } from "../errors.ts";
 import type { HttpConfig } from "../http-settings.ts";
 import type { Logger } from "../log.ts";
+import { createAccessTokens } from "./access-tokens.ts";
 import { type Authenticate, createAuthentication, DEFAULT_TOKEN } from "./authenticate.ts";
 import { openPolicy, readPolicy } from "./policy.ts";
 import { namedToken, readTokens } from "./tokens.ts";
@@ -31,7 +32,7 @@ export function accessFiles({ tokensFile, policyFile }: HttpConfig): readonly st
 
 /** Reads who is let in. Throws when nothing says so and others can reach the server. */
 export async function openAccess({ http, stateDir, loopback, log }: AccessOptions): Promise<Access> {
-  const { token, tokensFile, policyFile } = http;
+  const { token, tokensFile, policyFile, oidc } = http;
   const named = tokensFile === undefined ? { tokens: [], secrets: [] } : readTokens(tokensFile);
   const set = token === undefined ? [] : [namedToken(DEFAULT_TOKEN, token)];
   if (set.length > 0 && named.tokens.some(({ name }) => name === DEFAULT_TOKEN))
@@ -41,11 +42,12 @@ export async function openAccess({ http, stateDir, loopback, log }: AccessOption
     });
   const policy = policyFile === undefined ? openPolicy : readPolicy(policyFile);
   const tokens = [...set, ...named.tokens];
-  if (tokens.length > 0) {
+  if (tokens.length > 0 || oidc !== undefined) {
     const nobody = policy.tokens.filter((name) => !tokens.some((one) => one.name === name));
     // No error: a token is withdrawn by taking its line away, and that must count at once.
     if (nobody.length > 0) log.warn({ tokens: nobody }, "the policy speaks of tokens that there are not");
-    return { authenticate: createAuthentication({ tokens, policy }), secrets: named.secrets };
+    const verify = oidc === undefined ? {} : { verify: createAccessTokens(oidc) };
+    return { authenticate: createAuthentication({ tokens, policy, log, ...verify }), secrets: named.secrets };
   }
   if (!loopback)
     throw new InvalidInput(`tntc serve does not listen on ${http.host} without knowing its callers`, {

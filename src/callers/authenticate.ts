@@ -1,5 +1,8 @@
-import { Caller } from "./caller.ts";
-import { openPolicy, type Policy } from "./policy.ts";
+import { Unavailable } from "../errors.ts";
+import { type Logger, silentLogger } from "../log.ts";
+import type { VerifyAccessToken } from "./access-tokens.ts";
+import { Caller, scopes } from "./caller.ts";
+import { type Claims, openPolicy, type Policy } from "./policy.ts";
 import { holderOf, namedToken, type NamedToken } from "./tokens.ts";
 
 /** Finds out who sends a request, from its `Authorization` header. */
@@ -7,7 +10,7 @@ export type Authenticate = (authorization: string | undefined) => Promise<Caller
 
 /** Why a request is not served. */
 export interface Refusal {
-  readonly status: 401 | 403;
+  readonly status: 401 | 403 | 503;
   readonly message: string;
   readonly error?: "invalid_token";
 }
@@ -20,22 +23,44 @@ const NO_TOKEN = "A valid bearer token is needed.";
 export interface AuthenticationOptions {
   readonly tokens: readonly NamedToken[];
   readonly policy: Policy;
+  /** Where access tokens of an issuer are taken too. */
+  readonly verify?: VerifyAccessToken;
+  readonly log?: Logger;
 }
 
 /** Authentication by bearer tokens; somebody for whom the policy has no rule is told so. */
-export function createAuthentication({ tokens, policy }: AuthenticationOptions): Authenticate {
+export function createAuthentication(options: AuthenticationOptions): Authenticate {
+  const { tokens, policy, verify, log = silentLogger } = options;
   return async (authorization) => {
     // Hashed also when there is none, so that this takes no less time.
-    const sent = /^Bearer ([^ ]+)$/i.exec(authorization ?? "")?.[1];
-    const holder = holderOf(tokens, sent ?? "");
-    if (holder === undefined || sent === undefined)
-      return {
-        status: 401,
-        message: NO_TOKEN,
-        ...(authorization !== undefined && { error: "invalid_token" as const }),
-      };
-    return known(new Caller(`token:${holder}`, policy.grantsOf({ token: holder })));
+    const sent = /^Bearer ([^ ]+)$/i.exec(authorization ?? "")?.[1] ?? "";
+    const holder = holderOf(tokens, sent);
+    if (holder !== undefined && sent !== "")
+      return known(new Caller(`token:${holder}`, policy.grantsOf({ token: holder })));
+    try {
+      const claims = verify !== undefined && JWT.test(sent) ? await verify(sent) : undefined;
+      if (claims !== undefined) return known(personOf(claims, policy));
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      log.warn({ error: error.message, cause: String(error.cause) }, "access token not checked");
+      return { status: 503, message: `${error.message}. ${error.hint}` };
+    }
+    return {
+      status: 401,
+      message: NO_TOKEN,
+      ...(authorization !== undefined && { error: "invalid_token" as const }),
+    };
   };
+}
+
+const JWT = /^[\w-]+\.[\w-]+\.[\w-]*$/;
+
+/** A person, or a machine, by a verified access token. One that names scopes of ours gives no more than these. */
+function personOf(claims: Claims & { readonly sub?: string }, policy: Policy): Caller {
+  const caller = new Caller(`oidc:${claims.sub ?? ""}`, policy.grantsOf({ subject: claims.sub, claims }));
+  const named = [claims.scope, claims.scp].flat().flatMap((text) => String(text).split(" "));
+  const scope = scopes.findLast((one) => named.includes(one));
+  return scope === undefined ? caller : caller.heldTo(scope);
 }
 
 /** The caller, unless there is nothing that it may do: a client need not ask for another token, none would help. */

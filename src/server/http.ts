@@ -5,9 +5,11 @@ import { hostHeaderValidation, originValidation, toNodeHandler } from "@modelcon
 import { type AuthInfo, createMcpHandler } from "@modelcontextprotocol/server";
 import type { Authenticate, Refusal } from "../callers/authenticate.ts";
 import { InvalidInput, Unavailable } from "../errors.ts";
+import type { OidcConfig } from "../http-settings.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import { callerInfo } from "./caller-info.ts";
 import type { McpService } from "./mcp-server.ts";
+import { createSignpost, type Signpost } from "./signpost.ts";
 import { within } from "./within.ts";
 
 /** A deploy carries its node files in one message. */
@@ -27,6 +29,9 @@ export interface ServeHttpOptions {
   readonly authenticate: Authenticate;
   /** Names, without port, by which callers may address the server beside those of loopback. Also for `Origin`. */
   readonly allowedHosts?: readonly string[];
+  /** The address by which clients reach it, and who issues access tokens for it: told to those who have none. */
+  readonly url?: string;
+  readonly oidc?: OidcConfig;
   readonly log?: Logger;
   /** How long a client may take to send its headers, and a request as a whole. */
   readonly limits?: { readonly headersMs: number; readonly requestMs: number };
@@ -64,6 +69,8 @@ export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> 
       hint: `List the host names that clients use, or listen on one of ${LOOPBACK.join(", ")}.`,
     });
   const names = [...LOCAL_NAMES, ...allowedHosts];
+  const signpost =
+    options.oidc && options.url !== undefined ? createSignpost(options.url, options.oidc) : undefined;
   const hostAllowed = hostHeaderValidation(names);
   const originAllowed = originValidation(names);
   const onerror = (error: Error): void => log.debug({ error: error.message }, "http");
@@ -81,15 +88,19 @@ export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> 
   let closing = false;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const path = (request.url ?? "/").split("?", 1)[0];
+    const [path = ""] = (request.url ?? "/").split("?", 1);
     // Probes call by a pod's address.
     if (path === "/healthz" || path === "/readyz") {
       health(response, path === "/healthz" || !closing);
       return;
     }
     if (!hostAllowed(request, response) || !originAllowed(request, response)) return;
+    if (signpost?.serves(path)) {
+      json(response, signpost.metadata);
+      return;
+    }
     const caller = await options.authenticate(request.headers.authorization);
-    if ("status" in caller) refuse(response, caller.status, caller.message, challenge(caller));
+    if ("status" in caller) refuse(response, caller.status, caller.message, challenge(caller, signpost));
     else if (path !== "/mcp") refuse(response, 404, "Not found. MCP is served at /mcp.");
     else if (closing) refuse(response, 503, "The server is stopping.");
     else await serve(Object.assign(request, { auth: callerInfo(caller) }), response);
@@ -136,11 +147,15 @@ export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> 
 }
 
 /** What a client is told to bring (RFC 6750). */
-function challenge({ status, error }: Refusal): OutgoingHttpHeaders {
+function challenge({ status, error }: Refusal, signpost: Signpost | undefined): OutgoingHttpHeaders {
+  if (status === 503) return { "retry-after": "5" };
   if (status !== 401) return {};
-  return {
-    "www-authenticate": `Bearer realm="tentacular"${error === undefined ? "" : `, error="${error}"`}`,
-  };
+  const parts = [
+    'realm="tentacular"',
+    ...(error === undefined ? [] : [`error="${error}"`]),
+    ...(signpost === undefined ? [] : [signpost.challenge]),
+  ];
+  return { "www-authenticate": `Bearer ${parts.join(", ")}` };
 }
 
 /** Only the protocol of March 2025 had batches; one request that stands for ten thousand is not worth serving it. */
@@ -155,6 +170,11 @@ async function batchRefusal(request: Request): Promise<Response | undefined> {
 function health(response: ServerResponse, ok: boolean): void {
   response.writeHead(ok ? 200 : 503, { "content-type": "text/plain", "cache-control": "no-store" });
   response.end(ok ? "ok\n" : "stopping\n");
+}
+
+function json(response: ServerResponse, body: Readonly<Record<string, unknown>>): void {
+  response.writeHead(200, { "content-type": "application/json", "cache-control": "no-store" });
+  response.end(JSON.stringify(body));
 }
 
 function refuse(
