@@ -2,13 +2,14 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from "node:http";
 import { hostHeaderValidation, originValidation, toNodeHandler } from "@modelcontextprotocol/node";
-import { type AuthInfo, createMcpHandler } from "@modelcontextprotocol/server";
+import { type AuthInfo, createMcpHandler, McpServer } from "@modelcontextprotocol/server";
 import type { Authenticate, Refusal } from "../callers/authenticate.ts";
 import { InvalidInput, Unavailable } from "../errors.ts";
 import type { OidcConfig } from "../http-settings.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import { callerInfo } from "./caller-info.ts";
 import type { McpService } from "./mcp-server.ts";
+import { createReplies } from "./replies.ts";
 import { createSignpost, type Signpost } from "./signpost.ts";
 import { within } from "./within.ts";
 
@@ -75,13 +76,25 @@ export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> 
   const originAllowed = originValidation(names);
   const onerror = (error: Error): void => log.debug({ error: error.message }, "http");
   // "sse": the answer's stream opens at once and is kept alive, so that no client gives up on a long call.
-  const mcp = createMcpHandler(service.create, {
-    responseMode: "sse",
-    maxRequestBodySize: MAX_BODY,
-    onerror,
-  });
+  const replies = createReplies();
+  const mcp = createMcpHandler(
+    async (context) => {
+      const made = await service.create(context);
+      return context.era === "legacy" && made instanceof McpServer
+        ? replies.watch(made, context.authInfo)
+        : made;
+    },
+    { responseMode: "sse", maxRequestBodySize: MAX_BODY, onerror },
+  );
   const handle = toNodeHandler(
-    { fetch: async (request, extra) => (await batchRefusal(request)) ?? (await mcp.fetch(request, extra)) },
+    {
+      fetch: async (request, extra) => {
+        const text = request.method === "POST" ? await request.clone().text() : "";
+        if (/^\s*\[/.test(text)) return batchRefusal();
+        if (replies.take(text, extra?.authInfo?.clientId)) return new Response(null, { status: 202 });
+        return await mcp.fetch(request, extra);
+      },
+    },
     { maxRequestBodySize: MAX_BODY, onerror },
   );
   const open = new Set<ServerResponse>();
@@ -159,8 +172,7 @@ function challenge({ status, error }: Refusal, signpost: Signpost | undefined): 
 }
 
 /** Only the protocol of March 2025 had batches; one request that stands for ten thousand is not worth serving it. */
-async function batchRefusal(request: Request): Promise<Response | undefined> {
-  if (request.method !== "POST" || !/^\s*\[/.test(await request.clone().text())) return undefined;
+function batchRefusal(): Response {
   return Response.json(
     { jsonrpc: "2.0", id: null, error: { code: -32600, message: "Batches are not accepted." } },
     { status: 400 },
