@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { McpServer} from "@modelcontextprotocol/server";
+import type { McpServer } from "@modelcontextprotocol/server";
 import { completable, fromJsonSchema, ResourceTemplate } from "@modelcontextprotocol/server";
 import * as z from "zod";
 
