@@ -106,6 +106,7 @@ export function auditOperations(
     repair: audited("repair", (request, call) => operations.repair(request, call), completeness),
     undeploy: audited("undeploy", (request, call) => operations.undeploy(request, call), completeness),
     status: audited("status", (request, call) => operations.status(request, call)),
+    orphans: audited("orphans", (request, call) => operations.orphans(request, call)),
     list: audited("list", (request, call) => operations.list(request, call)),
     run: audited(
       "run",

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { ListResult, StatusResult } from "../src/pipeline/operations.ts";
+import type { ListResult, OrphansResult, StatusResult } from "../src/pipeline/operations.ts";
 import { defineTool, type ToolAnswer } from "../src/server/tool.ts";
 import {
   drifts,
@@ -11,6 +11,7 @@ import {
   texts,
   workload,
 } from "./schemas/shared.ts";
+import { orphansText } from "./text/orphans.ts";
 import { listText, statusText } from "./text/status.ts";
 
 /** One tentacle's state; without a name, all tentacles by the page. */
@@ -24,6 +25,10 @@ export const status = defineTool({
     name: tentacleName.optional().describe("The tentacle's name; without it, the list."),
     detail: z.boolean().optional().describe("Facts, objects, stages, events too."),
     operation: z.string().max(40).optional().describe("Id of an operation on it: how that went."),
+    orphans: z
+      .boolean()
+      .optional()
+      .describe("Without name: what services hold of tentacles that nobody knows of any more."),
     limit: z.int().min(1).max(500).optional().describe("Without name: tentacles a page. Default 20."),
     cursor: z.string().max(1_000).optional().describe("Without name: `next` of the last page."),
   }),
@@ -70,11 +75,25 @@ export const status = defineTool({
       })
       .optional(),
     tentacles: list(tentacleSummary).optional().describe("without name"),
+    orphans: list(
+      z.object({
+        name: z.string(),
+        service: z.string(),
+        items: list(z.string()),
+        since: z.string().optional(),
+      }),
+    ).optional(),
+    unasked: drifts.optional(),
+    elsewhere: list(z.string()).optional(),
     next: z.string().optional().describe("what to do next; without name: cursor"),
   }),
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
-  async handle(input, context): Promise<ToolAnswer<StatusResult | ListResult>> {
+  async handle(input, context): Promise<ToolAnswer<StatusResult | ListResult | OrphansResult>> {
     const { name, enclave, detail, operation, limit = 20, cursor } = input;
+    if (name === undefined && input.orphans === true) {
+      const structured = await context.operations.orphans({ enclave }, context);
+      return { structured, text: orphansText(structured) };
+    }
     if (name === undefined) {
       const structured = await context.operations.list({ enclave, limit, cursor }, context);
       return { structured, text: listText(structured) };

@@ -13,6 +13,7 @@ export const undeploy = defineTool({
     enclave,
     name: tentacleName,
     force: z.string().max(63).optional().describe("Its name again: also delete its data for good."),
+    orphan: z.boolean().optional().describe("With force: one of status's orphans; refused for any other."),
   }),
   output: z.object({
     operation: z.string(),
@@ -30,8 +31,8 @@ export const undeploy = defineTool({
     force === undefined
       ? undefined
       : { argument: "force", given: force, name, effect: `delete ${name} and all its data` },
-  async handle({ enclave, name, force }, context) {
-    const request = { enclave, name, force: force !== undefined };
+  async handle({ enclave, name, force, orphan }, context) {
+    const request = { enclave, name, force: force !== undefined, orphan };
     const structured = await context.operations.undeploy(request, context);
     return { structured, text: undeployText(structured) };
   },

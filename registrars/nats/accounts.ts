@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { KeyPair } from "@nats-io/nkeys";
+import pLimit from "p-limit";
 import { Conflict } from "../../src/errors.ts";
+import { gatherMarks, identityOfMark, type Marked } from "../../src/exoskeleton/marks.ts";
+import type { Mark } from "../../src/exoskeleton/registrar.ts";
 import type { Identity } from "../../src/tentacle/identity.ts";
 import { type AccountPlan, type AccountState, ownershipMark, readAccount, signAccount } from "./claims.ts";
 import { deriveKey } from "./keys.ts";
@@ -27,6 +30,8 @@ export interface Accounts {
    * and another writer may have come between. Returns what it found before its own writing.
    */
   write(identity: Identity, change: (found: Account) => AccountPlan, signal: AbortSignal): Promise<Account>;
+  /** Those of all accounts on the server that carry this installation's mark. */
+  marks(signal: AbortSignal): Promise<readonly Mark[]>;
 }
 
 interface AccountsOptions {
@@ -38,6 +43,8 @@ interface AccountsOptions {
 }
 
 const ATTEMPTS = 20;
+/** Accounts looked up at once. */
+const AT_ONCE = 8;
 
 export function createAccounts({ system, operator, secret, installation }: AccountsOptions): Accounts {
   const idOf = (identity: Identity): string =>
@@ -63,7 +70,23 @@ export function createAccounts({ system, operator, secret, installation }: Accou
     });
   }
 
+  /** Whose an account is; undefined where that is not this installation's to know. */
+  async function marked(id: string, signal: AbortSignal): Promise<Marked | undefined> {
+    const state = readIfAccount(await system.lookup(id, signal));
+    const identity = identityOfMark(state?.mark ?? "", installation);
+    // Another account than the identity's own is a copy of its JWT, which nothing here would remove.
+    if (identity === undefined || idOf(identity) !== id) return undefined;
+    return { identity, item: `account ${id}`, since: state?.issuedAt };
+  }
+
   return {
+    async marks(signal) {
+      const limit = pLimit(AT_ONCE);
+      const ids = await system.list(signal);
+      const found = await Promise.all(ids.map((id) => limit(() => marked(id, signal))));
+      return gatherMarks(found.filter((one) => one !== undefined));
+    },
+
     idOf,
     read,
     readOwn,
@@ -88,6 +111,15 @@ export function createAccounts({ system, operator, secret, installation }: Accou
       });
     },
   };
+}
+
+/** The system account and others of the operator's own need not be of the kind that we write. */
+function readIfAccount(jwt: string | undefined): AccountState | undefined {
+  try {
+    return jwt === undefined ? undefined : readAccount(jwt);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Why an account is not ours, or undefined when it is, or does not exist. */

@@ -51,6 +51,7 @@ export function ownershipMark(installation: string, identity: Identity): string 
 const claimsSchema = z.object({
   iss: z.string(),
   sub: z.string(),
+  iat: z.number().optional(),
   name: z.string().optional(),
   nats: z.looseObject({}),
 });
@@ -67,6 +68,8 @@ const accountSchema = z.looseObject({
 export interface AccountState {
   readonly jwt: string;
   readonly issuer: string;
+  /** RFC 3339. */
+  readonly issuedAt: string | undefined;
   /** The ownership mark. */
   readonly mark: string | undefined;
   /** Public signing keys: one for each live credential. */
@@ -78,11 +81,12 @@ export interface AccountState {
 
 /** Reads an account JWT; throws when it is none or its signature is not that of its issuer. */
 export function readAccount(jwt: string): AccountState {
-  const { iss, nats } = decodeClaims(jwt);
+  const { iss, iat, nats } = decodeClaims(jwt);
   const account = accountSchema.parse(nats);
   return {
     jwt,
     issuer: iss,
+    issuedAt: iat === undefined ? undefined : new Date(iat * 1_000).toISOString(),
     mark: account.description,
     credentials: account.signing_keys,
     revocations: account.revocations,

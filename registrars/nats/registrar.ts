@@ -193,7 +193,7 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
     const facts = {
       account: found.id,
       subject_prefix: subjectPrefix(identity),
-      accounts_on_server: await system.count(call.signal),
+      accounts_on_server: (await system.list(call.signal)).length,
     };
     if (state === undefined) {
       const problem = "does not exist, although the tentacle has credentials of it";
@@ -301,6 +301,7 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
     retire: (identity, current, call) => turn(identity, call, () => retire(identity, current, call)),
     revert: (identity, created, call) => turn(identity, call, () => revert(identity, created, call)),
     unregister: (identity, { data }, call) => turn(identity, call, () => unregister(identity, data, call)),
+    marks: ({ signal }) => accounts.marks(signal),
     close: () => system.close(),
   };
 }

@@ -27,8 +27,8 @@ export interface SystemAccount {
   push(jwt: string, signal: AbortSignal): Promise<void>;
   /** Forgets an account and closes its connections. */
   remove(account: string, signal: AbortSignal): Promise<void>;
-  /** How many accounts the server's store holds. */
-  count(signal: AbortSignal): Promise<number>;
+  /** The accounts that the server's store holds. */
+  list(signal: AbortSignal): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
@@ -199,9 +199,9 @@ export function openSystemAccount(options: SystemOptions): SystemAccount {
       if (problem !== undefined) throw refused("NATS does not delete an account", problem);
     },
 
-    async count(signal) {
+    async list(signal) {
       const answer = await request("listing the accounts of NATS", signal, "$SYS.REQ.CLAIMS.LIST");
-      return listSchema.parse(answer.json()).data.length;
+      return listSchema.parse(answer.json()).data;
     },
 
     async close() {

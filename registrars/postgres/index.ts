@@ -25,12 +25,14 @@ export const postgres = defineRegistrar({
       { retire, revertCreated, unregister },
       { inspect },
       { probe },
+      { marks },
     ] = await Promise.all([
       import("./connection.ts"),
       import("./register.ts"),
       import("./remove.ts"),
       import("./inspect.ts"),
       import("./probe.ts"),
+      import("./marks.ts"),
     ]);
     const context: PostgresContext = {
       settings: values,
@@ -51,6 +53,7 @@ export const postgres = defineRegistrar({
       revert: (identity, created, call) =>
         revertCreated(context, postgresNames(identity, installation), created, call),
       unregister: (identity, options, call) => unregister(context, identity, options, call),
+      marks: (call) => marks(context, call),
       // Every use has its own connection and closes it.
       close: async () => {},
     };

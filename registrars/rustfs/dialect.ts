@@ -1,3 +1,4 @@
+import type { Marked } from "../../src/exoskeleton/marks.ts";
 import type { Keys } from "./connection.ts";
 import type { CheckName } from "./self-test-names.ts";
 import type { Tenant } from "./tenant.ts";
@@ -21,6 +22,8 @@ export interface IdentityDialect {
   removeUser(user: string, signal: AbortSignal): Promise<void>;
   /** Removes the policy, once no user has it; done when there is none. */
   removePolicy(tenant: Tenant, signal: AbortSignal): Promise<void>;
+  /** Every user that is marked as one of this installation's tentacles, or whose policy is. */
+  marked(installation: string, signal: AbortSignal): Promise<readonly Marked[]>;
   /** An administrator's request made with a tentacle's keys, for the self-test: must be refused. */
   adminCallAs(keys: Keys, signal: AbortSignal): Promise<void>;
 }

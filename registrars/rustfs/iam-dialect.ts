@@ -15,11 +15,12 @@ import {
   paginateListUsers,
 } from "@aws-sdk/client-iam";
 import { Conflict, Unavailable } from "../../src/errors.ts";
+import { identityOfMark, type Marked } from "../../src/exoskeleton/marks.ts";
 import { type Connection, type Keys, awsOptions } from "./connection.ts";
 import type { FoundUser, IdentityDialect } from "./dialect.ts";
 import { errorCode } from "./errors.ts";
 import { comparePolicy, policyOf } from "./policy.ts";
-import { type Tenant, isUserOf } from "./tenant.ts";
+import { type Tenant, createTenant, isUserOf } from "./tenant.ts";
 
 /** Every user of ours stands below this path, so that an administrator can be limited to it. */
 const PATH = "/tentacular/";
@@ -192,6 +193,27 @@ export function createIamDialect(connection: Connection, { bucket, endpoint }: I
 
     async removePolicy() {
       // Inline: gone with its user.
+    },
+
+    async marked(installation, signal) {
+      const found: Marked[] = [];
+      for await (const page of paginateListUsers(
+        { client: iam },
+        { PathPrefix: PATH },
+        { abortSignal: signal },
+      ))
+        for (const { UserName: name, Path: path = "", CreateDate: made } of page.Users ?? []) {
+          // A service without paths lists everybody.
+          if (name === undefined || !(path.startsWith(PATH) || name.startsWith("tn-"))) continue;
+          const answer = await orUndefined(
+            iam.send(new GetUserCommand({ UserName: name }), { abortSignal: signal }),
+          );
+          const mark = answer?.User?.Tags?.find(({ Key }) => Key === OWNER_TAG)?.Value ?? "";
+          const identity = identityOfMark(mark, installation);
+          if (identity === undefined || !isUserOf(createTenant(identity, installation), name)) continue;
+          found.push({ identity, item: `user ${name}`, since: made?.toISOString() });
+        }
+      return found;
     },
 
     async adminCallAs(keys, signal) {

@@ -7,12 +7,19 @@ import {
   ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
+  paginateListObjectsV2,
 } from "@aws-sdk/client-s3";
+import pLimit from "p-limit";
 import { z } from "zod";
 import { Conflict } from "../../src/errors.ts";
+import { identityOfKey, type Marked } from "../../src/exoskeleton/marks.ts";
+import type { Identity } from "../../src/tentacle/identity.ts";
 import { type Connection, type Keys, awsOptions } from "./connection.ts";
 import { errorCode } from "./errors.ts";
-import type { Tenant } from "./tenant.ts";
+import { type Tenant, createTenant, RECORDS } from "./tenant.ts";
+
+/** Records read at once. */
+const AT_ONCE = 8;
 
 const recordSchema = z.object({
   owner: z.string(),
@@ -36,6 +43,8 @@ export interface ObjectStore {
   /** Conflict when the record is somebody else's; undefined when there is none. */
   readRecord(tenant: Tenant, signal: AbortSignal): Promise<TenantRecord | undefined>;
   writeRecord(tenant: Tenant, record: TenantRecord, signal: AbortSignal): Promise<void>;
+  /** The records in the bucket that are this installation's, and when each was last written. */
+  records(installation: string, signal: AbortSignal): Promise<readonly Marked[]>;
   /** How many objects are below `prefix`: at most 1,000, and whether there are more. */
   countObjects(prefix: string, signal: AbortSignal): Promise<{ count: number; more: boolean }>;
 }
@@ -56,6 +65,41 @@ export function createObjectStore(connection: Connection, bucket: string): Objec
       responseChecksumValidation: "WHEN_REQUIRED",
     });
   const client = clientAs(connection.admin);
+
+  async function readText(key: string, signal: AbortSignal): Promise<string | undefined> {
+    try {
+      const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }), {
+        abortSignal: signal,
+      });
+      return await Body?.transformToString();
+    } catch (error) {
+      if (["NoSuchKey", "NoSuchBucket", "NotFound"].includes(errorCode(error))) return undefined;
+      throw error;
+    }
+  }
+
+  async function mayUse(signal: AbortSignal): Promise<boolean> {
+    try {
+      await client.send(new GetBucketVersioningCommand({ Bucket: bucket }), { abortSignal: signal });
+      return true;
+    } catch {
+      signal.throwIfAborted();
+      return false;
+    }
+  }
+
+  async function recordOf(
+    identity: Identity,
+    installation: string,
+    since: Date | undefined,
+    signal: AbortSignal,
+  ): Promise<Marked | undefined> {
+    const { recordKey, owner, prefix } = createTenant(identity, installation);
+    const record = parseRecord(await readText(recordKey, signal));
+    return record?.owner === owner
+      ? { identity, item: `prefix ${prefix}`, since: since?.toISOString() }
+      : undefined;
+  }
 
   return {
     bucket,
@@ -86,7 +130,9 @@ export function createObjectStore(connection: Connection, bucket: string): Objec
           { abortSignal: signal },
         );
       } catch (error) {
-        if (errorCode(error) !== "BucketAlreadyOwnedByYou") throw error;
+        if (errorCode(error) === "BucketAlreadyOwnedByYou") return;
+        // RustFS says so, too, where another registration of ours was faster; somebody else's cannot be asked.
+        if (errorCode(error) !== "BucketAlreadyExists" || !(await mayUse(signal))) throw error;
       }
     },
 
@@ -109,16 +155,8 @@ export function createObjectStore(connection: Connection, bucket: string): Objec
     },
 
     async readRecord(tenant, signal) {
-      let text: string | undefined;
-      try {
-        const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: tenant.recordKey }), {
-          abortSignal: signal,
-        });
-        text = await Body?.transformToString();
-      } catch (error) {
-        if (["NoSuchKey", "NoSuchBucket", "NotFound"].includes(errorCode(error))) return undefined;
-        throw error;
-      }
+      const text = await readText(tenant.recordKey, signal);
+      if (text === undefined) return undefined;
       const record = parseRecord(text);
       if (record?.owner === tenant.owner) return record;
       throw new Conflict(
@@ -137,6 +175,28 @@ export function createObjectStore(connection: Connection, bucket: string): Objec
         }),
         { abortSignal: signal },
       );
+    },
+
+    async records(installation, signal) {
+      const limit = pLimit(AT_ONCE);
+      const pages = paginateListObjectsV2(
+        { client },
+        { Bucket: bucket, Prefix: `${RECORDS}/` },
+        { abortSignal: signal },
+      );
+      const found: Promise<Marked | undefined>[] = [];
+      try {
+        for await (const { Contents = [] } of pages)
+          for (const { Key = "", LastModified: since } of Contents) {
+            const [, enclave = "", file = ""] = Key.split("/");
+            const identity = identityOfKey(`${enclave}/${file.replace(/\.json$/, "")}`);
+            if (identity !== undefined)
+              found.push(limit(() => recordOf(identity, installation, since, signal)));
+          }
+      } catch (error) {
+        if (errorCode(error) !== "NoSuchBucket") throw error;
+      }
+      return (await Promise.all(found)).filter((one) => one !== undefined);
     },
 
     async countObjects(prefix, signal) {

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { type Tenant, isMark } from "./tenant.ts";
+import { identityOfKey } from "../../src/exoskeleton/marks.ts";
+import { type Tenant, createTenant, isMark } from "./tenant.ts";
 
 export interface PolicyOptions {
   readonly bucket: string;
@@ -67,6 +68,32 @@ export function comparePolicy(
   const marks = (data?.Statement ?? []).flatMap(({ Sid }) => (Sid !== undefined && isMark(Sid) ? Sid : []));
   if (marks.includes(tenant.sid)) return "edited";
   return marks.length === 0 ? "unmarked" : "foreign";
+}
+
+const resourcesSchema = z.object({
+  Statement: z.array(
+    z.object({
+      Sid: z.string().optional(),
+      Resource: z.union([z.array(z.string()), z.string().transform((one) => [one])]).default([]),
+    }),
+  ),
+});
+
+/**
+ * The tenant of this installation whose policy this is: the mark in it is a digest, which the prefix that stands beside it
+ * must give again.
+ */
+export function tenantOfPolicy(policy: unknown, bucket: string, installation: string): Tenant | undefined {
+  const { data } = resourcesSchema.safeParse(policy);
+  for (const { Sid, Resource } of data?.Statement ?? [])
+    for (const resource of Sid !== undefined && isMark(Sid) ? Resource : []) {
+      const [, place = ""] = resource.split(`:s3:::${bucket}/`);
+      const [, enclave, name] = /^ns\/([^/]+)\/tentacles\/([^/]+)\/\*$/.exec(place) ?? [];
+      const identity = identityOfKey(`${enclave}/${name}`);
+      const tenant = identity && createTenant(identity, installation);
+      if (tenant?.sid === Sid) return tenant;
+    }
+  return undefined;
 }
 
 /** One text for all spellings of a document: the order of keys and lists says nothing, one value is a list of one. */

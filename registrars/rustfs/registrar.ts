@@ -1,4 +1,5 @@
 import { Conflict, Unavailable } from "../../src/errors.ts";
+import { gatherMarks } from "../../src/exoskeleton/marks.ts";
 import type { Call, Registrar, RegistrarContext } from "../../src/exoskeleton/registrar.ts";
 import { createConnection } from "./connection.ts";
 import { explain } from "./errors.ts";
@@ -101,6 +102,16 @@ export async function createRustfsRegistrar(
         return { removed: [], failed: [{ item: tenantOf(identity).prefix, problem: error.message }] };
       }
     },
+
+    marks: (call) =>
+      run("list what carries the mark of this installation", call, async () => {
+        const { signal } = call;
+        const found = await Promise.all([
+          store.records(installation, signal),
+          dialect.marked(installation, signal),
+        ]);
+        return gatherMarks(found.flat());
+      }),
 
     async close() {
       connection.close();

@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import { Unavailable } from "../../src/errors.ts";
+import type { Marked } from "../../src/exoskeleton/marks.ts";
 import { type AdminRequest, createAdminApi } from "./admin-api.ts";
 import type { Connection } from "./connection.ts";
 import type { FoundUser, IdentityDialect } from "./dialect.ts";
-import { comparePolicy, policyOf } from "./policy.ts";
+import { comparePolicy, policyOf, tenantOfPolicy } from "./policy.ts";
 import { type Tenant, isUserOf } from "./tenant.ts";
 
 const userSchema = z.object({
@@ -122,6 +123,24 @@ export function createRustfsDialect(connection: Connection, bucket: string): Ide
         { method: "DELETE", action: "remove-canned-policy", query: { name: tenant.base } },
         signal,
       );
+    },
+
+    async marked(installation, signal) {
+      const users = usersSchema.parse((await get("list-users", undefined, signal)) ?? {});
+      const found: Marked[] = [];
+      for (const [base, same] of Map.groupBy(Object.entries(users), ([, { policyName }]) => policyName)) {
+        if (!base.startsWith("tn-")) continue;
+        const policy = await get("info-canned-policy", { name: base }, signal);
+        const tenant =
+          policy === undefined
+            ? undefined
+            : tenantOfPolicy(policySchema.parse(policy).policy, bucket, installation);
+        if (tenant?.base !== base) continue;
+        found.push({ identity: tenant.identity, item: `policy ${base}` });
+        for (const [name] of same)
+          if (isUserOf(tenant, name)) found.push({ identity: tenant.identity, item: `user ${name}` });
+      }
+      return found;
     },
 
     async adminCallAs(keys, signal) {

@@ -16,6 +16,8 @@ export interface Tenant {
   readonly sid: string;
 }
 
+/** Where the records stand: outside of `ns/`. */
+export const RECORDS = ".tentacular";
 /** `yyMMddHHmmss` and four random characters: a date for people, and never twice the same. */
 const GENERATION = /^\d{12}[a-z2-7]{4}$/;
 /** IAM's limit; RustFS would take 123. */
@@ -35,7 +37,7 @@ export function createTenant(identity: Identity, installation: string): Tenant {
       maxLength: MAX_USER_NAME - GENERATION_LENGTH - 1,
     }),
     prefix: `ns/${enclave}/tentacles/${name}/`,
-    recordKey: `.tentacular/${enclave}/${name}.json`,
+    recordKey: `${RECORDS}/${enclave}/${name}.json`,
     owner,
     sid: `Tentacular${createHash("sha256").update(owner).digest("hex").slice(0, 40)}`,
   };

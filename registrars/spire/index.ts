@@ -68,5 +68,6 @@ const unavailableHere: Registrar = {
   retire: refuse,
   revert: refuse,
   unregister: async () => ({ removed: [], failed: [] }),
+  marks: async () => [],
   close: async () => undefined,
 };

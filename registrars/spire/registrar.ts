@@ -1,8 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
+import { labels, MANAGER } from "../../src/cluster/objects.ts";
 import { isOwned, ownerText } from "../../src/cluster/ownership.ts";
+import { labelsIn } from "../../src/cluster/parse.ts";
 import { Conflict, toTentacularError, Unavailable } from "../../src/errors.ts";
 import type { FoundObject, KubernetesAccess } from "../../src/exoskeleton/kubernetes-access.ts";
+import { gatherMarks, identityOfKey } from "../../src/exoskeleton/marks.ts";
 import type {
   Call,
   Credentials,
@@ -144,6 +147,21 @@ export function createSpireRegistrar(kubernetes: KubernetesAccess, options: Iden
     },
 
     unregister: (identity, _options, call) => remove(identity, call),
+
+    async marks({ signal }) {
+      const found = await kubernetes.list(TYPE, `${labels.managedBy}=${MANAGER}`, signal);
+      return gatherMarks(
+        found.flatMap((object) => {
+          const { [labels.enclave]: enclave, [labels.tentacle]: name } = labelsIn(object.json);
+          const identity = identityOfKey(`${enclave}/${name}`);
+          if (identity === undefined || !isOurs(object, identity)) return [];
+          // Under another name it is none that we made, whoever it says it belongs to.
+          if (refOf(identity).name !== object.ref.name) return [];
+          return [{ identity, item: `${OBJECT} ${object.ref.name}`, since: object.createdAt.toISOString() }];
+        }),
+      );
+    },
+
     close: async () => undefined,
   };
 }

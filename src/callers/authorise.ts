@@ -111,6 +111,12 @@ export function authoriseOperations(
       (request, call) => operations.status(request, call),
       () => ["status", "read"],
     ),
+    async orphans(request, call) {
+      const enclave = placeOf(request.enclave);
+      check("status of orphans", "read", enclave);
+      const found = await discreetly(operations.orphans({ enclave }, call));
+      return { ...found, elsewhere: found.elsewhere.filter((name) => caller.sees(name)) };
+    },
     list: allowed(
       (request, call) => operations.list(request, call),
       () => ["status", "read"],

@@ -205,6 +205,20 @@ export function createProgram(invoke: Invocation): Command {
     .action((name: string, options: { force?: boolean }, command: Command) =>
       run(command, async (io) => (await import("./commands/undeploy.ts")).run({ name, ...options }, io)),
     );
+  program
+    .command("gc")
+    .description("list what is left of tentacles that nobody knows of any more")
+    .option("--force", "delete it for good")
+    .addHelpText(
+      "after",
+      examples(
+        ["tntc gc -e team-a", "what each service and the cluster have of them"],
+        ["tntc gc -e team-a --force", "asks for the enclave's name, then deletes it"],
+      ),
+    )
+    .action((options: { force?: boolean }, command: Command) =>
+      run(command, async (io) => (await import("./commands/gc.ts")).run(options, io)),
+    );
 
   const secrets = program.command("secrets").description("set, list and remove a tentacle's own secrets");
   secrets

@@ -155,6 +155,15 @@ export const statusSchema = z.object({
     .optional(),
 });
 
+export const orphansSchema = z.object({
+  enclave: z.string(),
+  orphans: list(
+    z.object({ name: z.string(), service: z.string(), items: strings, since: z.string().optional() }),
+  ),
+  unasked: drift,
+  elsewhere: strings,
+});
+
 export const listSchema = z.object({
   enclave: z.string(),
   tentacles: list(summary),
@@ -197,6 +206,7 @@ export type RotateView = z.infer<typeof rotateSchema>;
 export type RepairView = z.infer<typeof repairSchema>;
 export type UndeployView = z.infer<typeof undeploySchema>;
 export type StatusView = z.infer<typeof statusSchema>;
+export type OrphansView = z.infer<typeof orphansSchema>;
 export type ListView = z.infer<typeof listSchema>;
 export type RunView = z.infer<typeof runSchema>;
 

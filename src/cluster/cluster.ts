@@ -1,3 +1,4 @@
+import type { Mark } from "../exoskeleton/registrar.ts";
 import type { ServiceBackend, ServiceRef } from "../tentacle/cluster-host.ts";
 import type { Identity } from "../tentacle/identity.ts";
 import type { EnclaveQuota } from "./enclave-objects.ts";
@@ -18,6 +19,12 @@ export interface Cluster {
 
   /** Enclaves that tentacles can be deployed to, by name. */
   enclaves(signal: AbortSignal): Promise<readonly Enclave[]>;
+
+  /**
+   * Is there a place of this name at all, an enclave or not? Nobody can deploy to one that is not there, or be told by it
+   * what was deployed.
+   */
+  exists(enclave: string, signal: AbortSignal): Promise<boolean>;
 
   /** Refuses an enclave that cannot be deployed to (InvalidInput with the known ones as the hint). */
   requireEnclave(enclave: string, signal: AbortSignal): Promise<Enclave>;
@@ -84,6 +91,9 @@ export interface Cluster {
 
   /** The objects of a tentacle that carry its labels. */
   owned(identity: Identity, signal: AbortSignal): Promise<readonly ObjectKey[]>;
+
+  /** Every tentacle of which the enclave has objects with its labels, whether there is a record of it or not. */
+  marks(enclave: string, signal: AbortSignal): Promise<readonly Mark[]>;
 
   /** Release records of an enclave, by name, a page at a time; `cursor` is where the last page ended. */
   records(

@@ -74,6 +74,7 @@ export function guardRegistrar(
       guarded("remove", call, deadlines.removal, (bounded) =>
         registrar.unregister(identity, options, bounded),
       ),
+    marks: (call) => guarded("list what it has", call, callMs, (bounded) => registrar.marks(bounded)),
     close: () => registrar.close(),
   };
 }

@@ -7,6 +7,8 @@ export interface KubernetesAccess {
   serves(type: ResourceType, signal: AbortSignal): Promise<boolean>;
   /** Undefined when there is none. Where the type is not served there is none either. */
   get(ref: ObjectRef, signal: AbortSignal): Promise<FoundObject | undefined>;
+  /** The cluster's objects of a type that have these labels (`a=b,c=d`); none where the type is not served. */
+  list(type: ResourceType, labels: string, signal: AbortSignal): Promise<readonly FoundObject[]>;
   /** Makes an object; false when one of that name is there, which is not touched. */
   create(ref: ObjectRef, body: ObjectBody, signal: AbortSignal): Promise<boolean>;
   /** Merges `change` (RFC 7396) into the very object that was found; false when it has been written since. */

@@ -44,6 +44,12 @@ export interface Registrar {
    */
   unregister(identity: Identity, options: { readonly data: "keep" | "delete" }, call: Call): Promise<Removal>;
 
+  /**
+   * Every tentacle of which the service has something that carries the mark of this installation, whether anybody still
+   * knows of it or not. What another installation marked, or nobody did, is never among it. Writes nothing.
+   */
+  marks(call: Call): Promise<readonly Mark[]>;
+
   /** Gives its connections back. */
   close(): Promise<void>;
 
@@ -96,6 +102,16 @@ export interface Removal {
   readonly removed: readonly string[];
   /** What could not be removed; empty on success. Each `problem` is a sentence without secrets. */
   readonly failed: readonly Drift[];
+}
+
+/** What carries the mark of one tentacle. */
+export interface Mark {
+  readonly enclave: string;
+  readonly name: string;
+  /** `schema tn_…`, `user tn-…`: what it is and what it is called. */
+  readonly items: readonly string[];
+  /** RFC 3339: when the service last wrote it, where it knows that. */
+  readonly since?: string;
 }
 
 /** One field of the credentials, as `enclave_info` explains it. */

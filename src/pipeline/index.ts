@@ -3,6 +3,7 @@ import { createDeploy } from "./deploy/index.ts";
 import { createEnclaveInfo } from "./enclave-info.ts";
 import { createDeprovisionEnclave, createProvisionEnclave } from "./enclaves.ts";
 import type { Operations } from "./operations.ts";
+import { createOrphans } from "./orphans.ts";
 import { createRepair } from "./repair.ts";
 import { createRotate } from "./rotate.ts";
 import { createSecrets } from "./secrets.ts";
@@ -21,6 +22,7 @@ export function createOperations(deps: PipelineDependencies): Operations {
     repair: createRepair(deps, undeploy),
     undeploy: (request, call) => undeploy.run(request, call),
     status: createStatus(deps),
+    orphans: createOrphans(deps),
     list,
     run: createRun(deps),
     logs: createLogs(deps),

@@ -12,6 +12,7 @@ export interface Operations {
   repair(request: RepairRequest, call: OperationCall): Promise<RepairResult>;
   undeploy(request: UndeployRequest, call: OperationCall): Promise<UndeployResult>;
   status(request: StatusRequest, call: OperationCall): Promise<StatusResult>;
+  orphans(request: OrphansRequest, call: OperationCall): Promise<OrphansResult>;
   list(request: ListRequest, call: OperationCall): Promise<ListResult>;
   run(request: RunRequest, call: OperationCall): Promise<RunResult>;
   logs(request: LogsRequest, call: OperationCall): Promise<LogsResult>;
@@ -204,6 +205,8 @@ export interface UndeployRequest {
   readonly name: string;
   /** Also deletes schema, streams, objects: everything. */
   readonly force?: boolean;
+  /** With `force`: only where there is no release record, and so nothing deployed and nothing kept on purpose. */
+  readonly orphan?: boolean;
 }
 
 export interface UndeployResult {
@@ -273,6 +276,32 @@ export interface StatusResult {
   readonly deployedAt?: string;
   /** The operation asked for; else the one that is at it, was interrupted, or ended last. */
   readonly operation?: OperationStatus;
+  readonly next: string;
+}
+
+/** What services and cluster have of tentacles of an enclave that have no release record. */
+export interface OrphansRequest {
+  readonly enclave?: string;
+}
+
+/** What one service has of a tentacle that nobody knows of. */
+export interface Orphan {
+  readonly name: string;
+  /** `postgres`; `cluster` for objects of the enclave. */
+  readonly service: string;
+  /** `schema tn_…`, `Deployment hello`. */
+  readonly items: readonly string[];
+  /** RFC 3339: since when, where the service knows. */
+  readonly since?: string;
+}
+
+export interface OrphansResult {
+  readonly enclave: string;
+  readonly orphans: readonly Orphan[];
+  /** Services that could not be asked, and why. */
+  readonly unasked: readonly Drift[];
+  /** Enclaves that are not in this cluster, of whose tentacles services have something under this installation's mark. */
+  readonly elsewhere: readonly string[];
   readonly next: string;
 }
 

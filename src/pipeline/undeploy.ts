@@ -17,11 +17,18 @@ interface Start extends OperationMark {
   readonly identity: Identity;
   /** Deletes the data too. */
   readonly force: boolean;
+  /** Only goes on where there is no record. */
+  readonly orphan: boolean;
   /** Only goes on where this unfinished operation is what the journal shows. */
   readonly finishes?: string | undefined;
 }
 
-interface Found extends Start {
+interface Locked extends Start {
+  /** The enclave is not there any more: neither are its objects, and nobody can deploy to it. */
+  readonly isGone: boolean;
+}
+
+interface Found extends Locked {
   readonly record: ReleaseRecord | undefined;
   readonly owned: readonly ObjectKey[];
   /** Services to end access in: those of the record; with force all that are enabled, as a record can be lost. */
@@ -49,8 +56,11 @@ export function createUndeploy(deps: PipelineDependencies): Undeploy {
     .step({
       name: "lock",
       async run(state, call) {
-        await deps.cluster.requireEnclave(state.identity.enclave, call.signal);
-        return takeLock(deps, state, call);
+        const { enclave } = state.identity;
+        if (state.orphan && !(await deps.cluster.exists(enclave, call.signal))) return { isGone: true };
+        await deps.cluster.requireEnclave(enclave, call.signal);
+        await takeLock(deps, state, call);
+        return { isGone: false };
       },
     })
     .step({ name: "plan", run: (state, call) => find(deps, state, call) })
@@ -66,8 +76,9 @@ export function createUndeploy(deps: PipelineDependencies): Undeploy {
     })
     .step({
       name: "remove",
-      async run({ identity, owned, force }, { signal }) {
-        const kept = new Set([recordName(identity), ...(force ? [] : [objectNames(identity.name).secrets])]);
+      async run({ identity, owned, force, orphan }, { signal }) {
+        const all = force && !orphan;
+        const kept = new Set([recordName(identity), ...(all ? [] : [objectNames(identity.name).secrets])]);
         const keys = owned.filter(({ name }) => !kept.has(name));
         const removed = await deps.cluster.remove(identity, keys, signal);
         return { removed: removed.map(({ kind, name }) => `${kind} ${name}`) };
@@ -77,6 +88,7 @@ export function createUndeploy(deps: PipelineDependencies): Undeploy {
     .step({
       name: "commit",
       async run(state, { signal }) {
+        if (state.isGone) return {};
         const { identity, record, owned, force, retained, failed } = state;
         const keepsSecrets = !force && owned.some(({ name }) => name === objectNames(identity.name).secrets);
         if (failed.length === 0 && retained.length === 0 && !keepsSecrets)
@@ -88,12 +100,13 @@ export function createUndeploy(deps: PipelineDependencies): Undeploy {
     });
 
   async function begin(
-    { identity, force, finishes }: Pick<Start, "identity" | "force" | "finishes">,
+    { identity, force, orphan, finishes }: Pick<Start, "identity" | "force" | "orphan" | "finishes">,
     call: OperationCall,
   ): Promise<UndeployResult> {
     const start = {
       identity,
       force,
+      orphan,
       finishes,
       kind: force ? "undeploy --force" : "undeploy",
       id: call.id ?? newOperationId(),
@@ -123,23 +136,24 @@ export function createUndeploy(deps: PipelineDependencies): Undeploy {
         {
           identity: createIdentity(request.enclave ?? deps.defaultEnclave, request.name),
           force: request.force === true || deps.cleanupOnUndeploy,
+          orphan: request.orphan === true,
         },
         call,
       ),
-    finish: (identity, options, call) => begin({ identity, ...options }, call),
+    finish: (identity, options, call) => begin({ identity, orphan: false, ...options }, call),
   };
 }
 
 async function find(
   deps: PipelineDependencies,
-  state: Start,
+  state: Locked,
   { signal }: StepCall,
-): Promise<Omit<Found, keyof Start>> {
-  const { identity, force } = state;
-  const [record, owned] = await Promise.all([
-    readRecord(deps.cluster, identity, signal),
-    deps.cluster.owned(identity, signal),
-  ]);
+): Promise<Omit<Found, keyof Locked>> {
+  const { identity, force, isGone } = state;
+  const [record, owned] = isGone
+    ? [undefined, []]
+    : await Promise.all([readRecord(deps.cluster, identity, signal), deps.cluster.owned(identity, signal)]);
+  if (state.orphan && owned.some(({ name }) => name === recordName(identity))) throw notOrphaned(identity);
   if (state.finishes !== undefined && record?.operation?.id !== state.finishes)
     throw new Conflict(`another operation on ${identity.key} came in between`, {
       hint: "Call status to see how it is now.",
@@ -159,6 +173,12 @@ async function find(
     unfinished,
     unreachable: recorded.filter((dependency) => !known.has(dependency)),
   };
+}
+
+function notOrphaned({ key, name }: Identity): Conflict {
+  return new Conflict(`${key} is no orphan: there is a release record of it`, {
+    hint: `Call status with name: "${name}". To delete it with its data: undeploy with force, without orphan.`,
+  });
 }
 
 interface Unregistered {

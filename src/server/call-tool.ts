@@ -214,6 +214,7 @@ function redacted(operations: Operations, redactor: Redactor): Operations {
     repair: async (request, call) => redactor.json(await operations.repair(request, call)),
     undeploy: async (request, call) => redactor.json(await operations.undeploy(request, call)),
     status: async (request, call) => redactor.json(await operations.status(request, call)),
+    orphans: async (request, call) => redactor.json(await operations.orphans(request, call)),
     list: async (request, call) => redactor.json(await operations.list(request, call)),
     run: async (request, call) => redactor.json(await operations.run(request, call)),
     logs: async (request, call) => redactor.json(await operations.logs(request, call)),

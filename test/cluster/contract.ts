@@ -263,6 +263,23 @@ export function describeCluster(contract: ClusterContract): void {
       });
     });
 
+    it("lists of which tentacles there is anything, by labels that it set itself", async () => {
+      const [whole, part] = [fresh(), fresh()];
+      await cluster.apply(whole, [configMap(whole, "code"), configMap(whole, "more")], signal);
+      await cluster.apply(part, [configMap(part, "code")], signal);
+      const marksOf = async () =>
+        (await under.second.marks(under.enclave, signal)).filter(({ name }) =>
+          [whole.name, part.name].includes(name),
+        );
+      expect((await marksOf()).map(({ name, items }) => [name, [...items].sort()])).toEqual([
+        [whole.name, [`ConfigMap ${whole.name}-code`, `ConfigMap ${whole.name}-more`]],
+        [part.name, [`ConfigMap ${part.name}-code`]],
+      ]);
+      await cluster.remove(part, [{ kind: "ConfigMap", name: `${part.name}-code` }], signal);
+      expect((await marksOf()).map(({ name }) => name)).toEqual([whole.name]);
+      expect(await cluster.exists(under.enclave, signal)).toBe(true);
+    });
+
     describe("the lock of a tentacle", () => {
       it("has one holder, over replicas, whose operation the next one is told", async () => {
         const identity = fresh();

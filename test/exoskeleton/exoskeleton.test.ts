@@ -26,6 +26,7 @@ function basket(overrides: Partial<Registrar> = {}): Registrar {
     retire: async () => undefined,
     revert: async () => undefined,
     unregister: async () => ({ removed: [], failed: [] }),
+    marks: async () => [],
     close: async () => undefined,
     ...overrides,
   };

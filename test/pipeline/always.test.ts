@@ -60,6 +60,8 @@ const badges = defineRegistrar({
         await rm(join(folder, nameOf(identity)), { force: true });
         return { removed, failed: [] };
       },
+      // A badge does not say whose it is.
+      marks: async () => [],
       close: async () => undefined,
     };
   },

@@ -31,8 +31,8 @@ export interface RegistrarUnderTest {
   readonly definition: Pick<RegistrarDefinition, "fields" | "protocol">;
   /** The longest name the service takes, in bytes. */
   readonly maxNameLength: number;
-  /** A new registrar on the same service; the suite makes two, as two servers would. */
-  create(): Promise<Registrar>;
+  /** A new registrar on the same service, as another server would make it, or one of another installation. */
+  create(installation?: string): Promise<Registrar>;
   /** Rejects when the credentials are refused. */
   login(credentials: Credentials): Promise<unknown>;
   openSession(credentials: Credentials): Promise<OpenSession>;
@@ -339,6 +339,45 @@ export function describeRegistrar(under: RegistrarUnderTest): void {
       await expect(under.login(rotated.credentials)).rejects.toThrow();
       expect(await under.read(credentials)).toBe("kept");
       await expectHealthy(identity, credentials);
+    });
+
+    test("marks lists what there is of every tentacle, of this installation alone", async () => {
+      const marksOf = async ({ enclave, name }: Identity) =>
+        (await other.marks(call())).filter((mark) => mark.enclave === enclave && mark.name === name);
+      const [live, kept] = await Promise.all([registered(), registered()]);
+      await registrar.unregister(kept.identity, { data: "keep" }, call());
+      for (const { identity, credentials } of [live, kept]) {
+        const [mark, ...more] = await marksOf(identity);
+        expect(more).toEqual([]);
+        expect(mark?.items.length).toBeGreaterThan(0);
+        const words = JSON.stringify(registrar.names(identity));
+        expect(
+          mark?.items.some((item) => words.includes(item.replace(/^\S+ /, ""))),
+          String(mark?.items),
+        ).toBe(true);
+        if (mark?.since !== undefined) expect(Date.parse(mark.since)).not.toBeNaN();
+        for (const { name } of under.definition.fields.filter(({ secret }) => secret))
+          expect(JSON.stringify(mark)).not.toContain(String(credentials[name]));
+        await registrar.unregister(identity, { data: "delete" }, call());
+        expect(await marksOf(identity)).toEqual([]);
+      }
+
+      const foreigner = await under.create(`elsewhere-${randomBytes(4).toString("hex")}`);
+      const identity = newIdentity();
+      const occupied = newIdentity();
+      const foreign = await under.occupy(occupied);
+      try {
+        await foreigner.register(identity, undefined, call());
+        expect(await marksOf(identity)).toEqual([]);
+        expect(await marksOf(occupied)).toEqual([]);
+        expect(await foreigner.marks(call())).toMatchObject([
+          { enclave: identity.enclave, name: identity.name },
+        ]);
+      } finally {
+        await foreign.remove();
+        await foreigner.unregister(identity, { data: "delete" }, call());
+        await foreigner.close();
+      }
     });
 
     test("an object of somebody else is refused and stays as it is", async () => {

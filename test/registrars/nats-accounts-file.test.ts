@@ -38,7 +38,8 @@ describeRegistrar({
   definition: nats,
   maxNameLength: 150,
   // The two servers of the suite tell nats-server to reload in the two ways there are.
-  create: () => createAccountsRegistrar(server(), { by: how++ % 2 === 0 ? "system user" : "pid file" }),
+  create: (installation = "test") =>
+    createAccountsRegistrar(server(), { installation, by: how++ % 2 === 0 ? "system user" : "pid file" }),
   login: (credentials) => using(credentials, (connection) => connection.flush()),
   async openSession(credentials) {
     const connection = await connectAs(credentials);
@@ -91,6 +92,6 @@ test.skipIf(!shared.available)("after all that the foreign text is as it was", a
   const text = await server().text();
   expect(text.endsWith(`\n${FOREIGN}`)).toBe(true);
   expect(text.slice(0, -FOREIGN.length)).toMatch(
-    /^# tentacular:test:self-test begin\n[^#]*# tentacular:test:self-test end\n$/,
+    /^(?:# tentacular:(\S+):self-test begin\n[^#]*# tentacular:\1:self-test end\n){2}$/,
   );
 });

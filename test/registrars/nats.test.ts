@@ -25,9 +25,9 @@ function operator(): Operator {
   return hands;
 }
 
-async function registrar() {
+async function registrar(installation?: string) {
   if (!server.available) throw new Error(server.reason);
-  return createRegistrar(server);
+  return createRegistrar(server, installation);
 }
 
 const probe = server.available ? await registrar() : undefined;

@@ -16,7 +16,8 @@ export interface TestDatabase {
   readonly installation: string;
   /** A superuser in this database. */
   readonly root: Sql;
-  registrar(overrides?: Partial<PostgresSettings>): Promise<Registrar>;
+  /** Of this installation, where no other is named. */
+  registrar(overrides?: Partial<PostgresSettings>, installation?: string): Promise<Registrar>;
   /** A client of a tentacle. */
   client(credentials: Credentials, max?: number): Sql;
   drop(): Promise<void>;
@@ -76,8 +77,8 @@ export async function createTestDatabase(
     settings,
     installation,
     root,
-    registrar: (overrides) =>
-      definition.create({ ...settings, ...overrides }, { log: silentLogger, installation }),
+    registrar: (overrides, of = installation) =>
+      definition.create({ ...settings, ...overrides }, { log: silentLogger, installation: of }),
     client: (credentials, max = 1) =>
       postgres({
         host: String(credentials.host),
@@ -117,7 +118,7 @@ export function describePostgres(
     name,
     definition,
     maxNameLength: 63,
-    create: () => database().registrar(),
+    create: (installation) => database().registrar({}, installation),
     login: (credentials) => using(credentials, (sql) => sql`SELECT 1`),
     async openSession(credentials) {
       const sql = database().client(credentials);

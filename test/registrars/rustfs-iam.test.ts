@@ -67,12 +67,16 @@ describeRegistrar({
   ...(!server.available && { skip: server.reason }),
   definition: rustfs,
   maxNameLength: 200,
-  create: () =>
-    createRustfs(store, {
-      dialect: "iam",
-      // What moto does not enforce: the condition on s3:prefix, and the source of a copy.
-      accept: "list-outside,list-bucket,list-by-header,copy-from-outside",
-    }),
+  create: (installation) =>
+    createRustfs(
+      store,
+      {
+        dialect: "iam",
+        // What moto does not enforce: the condition on s3:prefix, and the source of a copy.
+        accept: "list-outside,list-bucket,list-by-header,copy-from-outside",
+      },
+      { installation },
+    ),
   login,
   openSession: async (credentials) => openSession(credentials),
   write,

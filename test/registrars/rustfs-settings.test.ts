@@ -70,9 +70,9 @@ describe("settings of the object store", () => {
     const lines: string[] = [];
     const log: Logger = { debug() {}, info() {}, warn: (_, text) => lines.push(text), error() {} };
     const local = { endpoint: "http://127.0.0.1:1", accessKey: "rustfsadmin", secretKey: "rustfsadmin" };
-    await (await createRustfs({ ...local, bucket: "tentacular" }, {}, log)).close();
-    await (await createRustfs({ ...keys, endpoint: "http://10.0.0.1" }, {}, log)).close();
-    await (await createRustfs({ ...keys, endpoint: "https://10.0.0.1" }, {}, log)).close();
+    await (await createRustfs({ ...local, bucket: "tentacular" }, {}, { log })).close();
+    await (await createRustfs({ ...keys, endpoint: "http://10.0.0.1" }, {}, { log })).close();
+    await (await createRustfs({ ...keys, endpoint: "https://10.0.0.1" }, {}, { log })).close();
     expect(lines).toHaveLength(2);
     expect(lines[0]).toContain("default keys");
     expect(lines[1]).toContain("without TLS");

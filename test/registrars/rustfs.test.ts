@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { DeleteObjectCommand } from "@aws-sdk/client-s3";
-import { inject } from "vitest";
+import { inject, it } from "vitest";
 import { rustfs } from "../../registrars/rustfs/index.ts";
 import { createTenant } from "../../registrars/rustfs/tenant.ts";
-import type { createIdentity } from "../../src/tentacle/identity.ts";
+import { createIdentity } from "../../src/tentacle/identity.ts";
 import { attack, login, objectsOf, openSession, read, s3As, write } from "../support/object-store.ts";
 import { asDocumentedAdministrator, rustfsAdmin } from "../support/rustfs-admin.ts";
 import { createRustfs, storeOf } from "../support/rustfs-registrar.ts";
@@ -19,7 +19,7 @@ describeRegistrar({
   ...(!server.available && { skip: server.reason }),
   definition: rustfs,
   maxNameLength: 200,
-  create: async () => createRustfs(await asDocumentedAdministrator(store)),
+  create: async (installation) => createRustfs(await asDocumentedAdministrator(store), {}, { installation }),
   login,
   openSession: async (credentials) => openSession(credentials),
   write,
@@ -102,6 +102,17 @@ describeRegistrar({
       remove: () => admin.call("DELETE", `remove-canned-policy?name=${base}`),
     };
   },
+});
+
+it.skipIf(!server.available)("makes the bucket once where two first registrations want it", async () => {
+  const fresh = storeOf(server, `first-${randomBytes(4).toString("hex")}`);
+  const registrar = await createRustfs(await asDocumentedAdministrator(fresh));
+  const pair = ["one", "two"].map((name) => createIdentity("first", name));
+  const call = { signal: AbortSignal.timeout(30_000) };
+  const made = await Promise.all(pair.map((identity) => registrar.register(identity, undefined, call)));
+  for (const { credentials } of made) await login(credentials);
+  for (const identity of pair) await registrar.unregister(identity, { data: "delete" }, call);
+  await registrar.close();
 });
 
 /** Before the first registration there is no bucket. */

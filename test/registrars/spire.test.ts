@@ -138,11 +138,17 @@ describe.skipIf(!api.available)("SPIFFE identities on a real API server", () => 
       });
       expect(await registrar.register(identity, made.credentials, call())).toEqual({ ...made, created: [] });
       expect(await read(identity)).toEqual(live);
+      const marked = async () => (await registrar.marks(call())).filter(({ name }) => name === identity.name);
+      expect(await marked()).toMatchObject([
+        { enclave: "team-a", items: [`ClusterSPIFFEID ${refOf(identity).name}`] },
+      ]);
+      expect((await marked())[0]?.since).toMatch(/^\d{4}-.*Z$/);
       expect(await registrar.unregister(identity, { data }, call())).toEqual({
         removed: [`ClusterSPIFFEID ${refOf(identity).name}`],
         failed: [],
       });
       expect(await read(identity)).toBeUndefined();
+      expect(await marked()).toEqual([]);
       expect(await registrar.unregister(identity, { data }, call())).toEqual({ removed: [], failed: [] });
     }
   });

@@ -185,6 +185,7 @@ export const noOperations: Operations = {
   repair: refuse,
   undeploy: refuse,
   status: refuse,
+  orphans: refuse,
   list: refuse,
   run: refuse,
   logs: refuse,

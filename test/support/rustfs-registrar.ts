@@ -36,11 +36,14 @@ export function rustfsSettings(given: Partial<Record<keyof RustfsSettings, strin
   return { ...unset, caFile: undefined, ...parsed };
 }
 
-/** A registrar on `store`, of installation `test`. */
+/** A registrar on `store`, of installation `test` where no other is named. */
 export function createRustfs(
   store: Store,
   more: Partial<Record<keyof RustfsSettings, string>> = {},
-  log: Logger = silentLogger,
+  {
+    log = silentLogger,
+    installation = "test",
+  }: { readonly log?: Logger; readonly installation?: string | undefined } = {},
 ): Promise<Registrar> {
-  return rustfs.create(rustfsSettings({ ...store, ...more }), { log, installation: "test" });
+  return rustfs.create(rustfsSettings({ ...store, ...more }), { log, installation });
 }

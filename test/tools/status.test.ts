@@ -34,6 +34,12 @@ it("lists all of them by the page", async () => {
   expect(second.structured).toMatchObject({ tentacles: [{ name: "beta" }] });
 });
 
+it("tells of what is left of tentacles that nobody knows of", async () => {
+  const { structured, text } = await world.ok("status", { orphans: true });
+  expect(structured).toMatchObject({ orphans: [], unasked: [], elsewhere: [] });
+  expect(text).toMatch(/^No orphans in enclave /);
+});
+
 it("says what to do when the tentacle is not there", async () => {
   const result = await world.call("status", { name: "absent" });
   expect(result).toMatchObject({ isError: true, structured: { code: "invalid_input" } });

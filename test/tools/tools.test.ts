@@ -9,6 +9,7 @@ import type {
   EnclaveInfo,
   ListResult,
   LogsResult,
+  OrphansResult,
   ProvisionEnclaveResult,
   RepairResult,
   RotateResult,
@@ -127,7 +128,7 @@ it("has output schemas that are the operations' results, field by field", () => 
   expectTypeOf<Plain<z.output<typeof logs.output>>>().toEqualTypeOf<Plain<LogsResult>>();
   expectTypeOf<Plain<z.output<typeof secrets.output>>>().toEqualTypeOf<Plain<SecretsResult>>();
   expectTypeOf<keyof z.output<typeof status.output>>().toEqualTypeOf<
-    keyof Merged<StatusResult, ListResult>
+    keyof Merged<StatusResult, Merged<ListResult, OrphansResult>>
   >();
   expectTypeOf<keyof z.output<typeof enclave.output>>().toEqualTypeOf<
     keyof Merged<ProvisionEnclaveResult, DeprovisionEnclaveResult>
@@ -135,7 +136,7 @@ it("has output schemas that are the operations' results, field by field", () => 
   expectTypeOf<ProvisionEnclaveResult | DeprovisionEnclaveResult>().toExtend<
     z.input<typeof enclave.output>
   >();
-  expectTypeOf<StatusResult | ListResult>().toExtend<z.input<typeof status.output>>();
+  expectTypeOf<StatusResult | ListResult | OrphansResult>().toExtend<z.input<typeof status.output>>();
   expectTypeOf<keyof z.output<typeof run.output>>().toEqualTypeOf<
     keyof Merged<Extract<RunResult, { ok: true }>, Extract<RunResult, { ok: false }>>
   >();

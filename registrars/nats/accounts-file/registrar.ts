@@ -1,4 +1,5 @@
 import { toTentacularError, Unavailable } from "../../../src/errors.ts";
+import { gatherMarks, identityOfMark } from "../../../src/exoskeleton/marks.ts";
 import type {
   Call,
   Credentials,
@@ -27,7 +28,7 @@ import {
 import { eraseEntry } from "./erase.ts";
 import { probeServer } from "./probe.ts";
 import { steadily, TIMES } from "./steadily.ts";
-import { countEntries, isNamedElsewhere, readEntry } from "./text.ts";
+import { isNamedElsewhere, marksIn, readEntry } from "./text.ts";
 
 export interface AccountsFileOptions {
   readonly reach: Reach;
@@ -181,7 +182,7 @@ export function createAccountsFileRegistrar(
     const facts = {
       account,
       subject_prefix: subjectPrefix(identity),
-      accounts_in_text: countEntries(text, installation),
+      accounts_in_text: marksIn(text, installation).length,
     };
     if (isNamedElsewhere(text, mark, account)) {
       const problem = `stands in a part of ${configuration.where} that is not Tentacular's`;
@@ -284,6 +285,17 @@ export function createAccountsFileRegistrar(
     retire,
     revert,
     unregister: (identity, { data }, call) => unregister(identity, data, call),
+
+    async marks({ signal }) {
+      const marks = marksIn(await configuration.text(signal), installation);
+      return gatherMarks(
+        marks.flatMap((mark) => {
+          const identity = identityOfMark(mark, installation);
+          return identity === undefined ? [] : [{ identity, item: `account ${target(identity).account}` }];
+        }),
+      );
+    },
+
     close: async () => undefined,
   };
 }

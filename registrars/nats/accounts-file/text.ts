@@ -37,9 +37,10 @@ export function isNamedElsewhere(text: string, mark: string, name: string): bool
   return new RegExp(`(?<![\\w-])${name}(?![\\w-])`).test(around);
 }
 
-/** How many entries of this installation there are. */
-export function countEntries(text: string, installation: string): number {
-  return [...text.matchAll(new RegExp(`^# tentacular:${installation}:[^ ]+/[^ ]+ begin\\r?$`, "gm"))].length;
+/** The marks of all tentacles of this installation that have an entry. */
+export function marksIn(text: string, installation: string): readonly string[] {
+  const begins = text.matchAll(new RegExp(`^# (tentacular:${installation}:[^ ]+/[^ ]+) begin\\r?$`, "gm"));
+  return [...begins].map(([, mark = ""]) => mark);
 }
 
 function findEntry(text: string, mark: string): Place | undefined {

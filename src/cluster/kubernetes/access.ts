@@ -14,6 +14,12 @@ import type { Place } from "./paths.ts";
 
 const listSchema = z.looseObject({ resources: z.array(z.looseObject({ name: z.string() })) });
 
+const pageSchema = z.looseObject({
+  metadata: z.looseObject({ continue: z.string().optional() }),
+  items: z.array(z.unknown()),
+});
+const PAGE = 500;
+
 /** The few requests that registrars make beside the cluster's own, over the same connections. */
 export function createKubernetesAccess(api: Api): KubernetesAccess {
   async function get(ref: ObjectRef, signal: AbortSignal): Promise<FoundObject | undefined> {
@@ -35,6 +41,29 @@ export function createKubernetesAccess(api: Api): KubernetesAccess {
     },
 
     get,
+
+    async list(type, labels, signal) {
+      const found: FoundObject[] = [];
+      let cursor: string | undefined;
+      do {
+        const answer = await api.send({
+          verb: "list",
+          place: placeOfAll(type),
+          query: {
+            labelSelector: labels,
+            limit: String(PAGE),
+            ...(cursor !== undefined && { continue: cursor }),
+          },
+          allow: [404],
+          signal,
+        });
+        if (answer.code === 404) return [];
+        const { items, metadata } = pageSchema.parse(answer.json);
+        for (const item of items) found.push(foundIn({ type, name: parseLive(item).metadata.name }, item));
+        cursor = metadata.continue === "" ? undefined : metadata.continue;
+      } while (cursor !== undefined);
+      return found;
+    },
 
     async create(ref, { labels, content }, signal) {
       const { type, name, namespace } = ref;
@@ -112,6 +141,11 @@ function placeOf({ type, namespace, name }: ObjectRef): Place {
     text: `${type.kind} ${name}${namespace === undefined ? "" : ` in namespace ${namespace}`}`,
     ...(namespace !== undefined && { namespace }),
   };
+}
+
+function placeOfAll(type: ResourceType): Place {
+  const { kind, resource } = type;
+  return { path: `${rootOf(type)}/${resource}`, kind, resource, text: `all ${kind} objects` };
 }
 
 function asRecord(value: unknown): Readonly<Record<string, unknown>> {

@@ -25,6 +25,12 @@ export async function listEnclaves(api: Api, signal: AbortSignal): Promise<reado
   });
 }
 
+/** Is there a namespace of that name, of whatever kind? */
+export async function namespaceExists(api: Api, name: string, signal: AbortSignal): Promise<boolean> {
+  const answer = await api.send({ verb: "get", place: namespacePlace(name), allow: [404], signal });
+  return answer.code !== 404;
+}
+
 /** The enclave of that name; throws InvalidInput for any other namespace. */
 export async function requireEnclave(api: Api, name: string, signal: AbortSignal): Promise<Enclave> {
   const problem = labelProblem(name) ?? (isReserved(name) ? "is reserved for Kubernetes itself" : undefined);

@@ -11,11 +11,12 @@ import { createKubernetesAccess } from "./access.ts";
 import { type Api, createApi } from "./api.ts";
 import { applyObject } from "./apply.ts";
 import { connect, type ConnectionOptions } from "./connection.ts";
-import { listEnclaves, requireEnclave } from "./enclaves.ts";
+import { listEnclaves, namespaceExists, requireEnclave } from "./enclaves.ts";
 import { runEngine } from "./engine-proxy.ts";
 import { createLastSeen } from "./last-seen.ts";
 import { readLockHolder, takeLock } from "./lock.ts";
 import { extract, ownFields } from "./managed-fields.ts";
+import { listMarks } from "./marks.ts";
 import { getObject, listAll, parseLive, proofOf, TENTACLE_KINDS } from "./objects.ts";
 import { object as objectPlace, versionPlace } from "./paths.ts";
 import { deprovisionEnclave, provisionEnclave } from "./provision.ts";
@@ -64,6 +65,7 @@ export async function createKubernetesCluster(options: KubernetesClusterOptions)
     },
 
     enclaves: (signal) => listEnclaves(api, signal),
+    exists: (enclave, signal) => namespaceExists(api, enclave, signal),
     requireEnclave: (enclave, signal) => requireEnclave(api, enclave, signal),
     provisionEnclave: (name, request, signal) =>
       provisionEnclave(api, name, { ...request, server: options.serviceAccount }, signal),
@@ -124,6 +126,7 @@ export async function createKubernetesCluster(options: KubernetesClusterOptions)
       return found.flat();
     },
 
+    marks: (enclave, signal) => listMarks(api, enclave, signal),
     records: (enclave, page, signal) => listRecords(api, enclave, page, signal),
 
     async remove(identity, keys, signal) {

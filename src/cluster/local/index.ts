@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { InvalidInput, toTentacularError, Unavailable } from "../../errors.ts";
+import { gatherMarks, identityOfKey, type Marked } from "../../exoskeleton/marks.ts";
 import { makePrivateFolder } from "../../files.ts";
 import { type LeaseHolder, leaseHolder, takeLease } from "../../lease.ts";
 import { tailLog } from "../../log-file.ts";
@@ -11,7 +12,7 @@ import { postRun } from "../engine-client.ts";
 import { lockHeld } from "../held.ts";
 import { type ClusterObject, type ConfigMap, labels, type ObjectKey } from "../objects.ts";
 import { isOwned, requireOwned } from "../ownership.ts";
-import { parseObject } from "../parse.ts";
+import { labelsIn, parseObject } from "../parse.ts";
 import { createFolders } from "./folders.ts";
 import { createStore, KINDS, sameObject } from "./store.ts";
 import { announceChange, createSupervisor, endOrphan } from "./supervisor.ts";
@@ -108,6 +109,9 @@ export function createLocalCluster(options: LocalClusterOptions): Cluster {
       return (await knownEnclaves()).map((name) => ({ name, ready: true }));
     },
 
+    // It comes into being with the first deploy to it.
+    exists: async () => true,
+
     async requireEnclave(enclave): Promise<Enclave> {
       requireEnclaveName(enclave, await knownEnclaves());
       return { name: enclave, ready: true };
@@ -172,6 +176,18 @@ export function createLocalCluster(options: LocalClusterOptions): Cluster {
           if (isOwned(await store.readJson(identity.enclave, { kind, name }), identity))
             found.push({ kind, name });
       return found;
+    },
+
+    async marks(enclave) {
+      const found: Marked[] = [];
+      for (const kind of KINDS)
+        for (const name of await store.names(enclave, kind)) {
+          const json = await store.readJson(enclave, { kind, name });
+          const identity = identityOfKey(`${enclave}/${labelsIn(json)[labels.tentacle]}`);
+          if (identity === undefined || !isOwned(json, identity)) continue;
+          found.push({ identity, item: `${kind} ${name}` });
+        }
+      return gatherMarks(found);
     },
 
     async records(enclave, { limit, cursor }) {
