@@ -19,7 +19,7 @@ export const status = defineTool({
   name: "status",
   title: "Status",
   description:
-    "State of a tentacle: workload, dependencies, drift from what was deployed, and what to do next. detail: true adds facts, objects, stages and events. Without name: the enclave's tentacles, a page at a time. Call it after deploy, or when run fails; then logs.",
+    "State of a tentacle: workload, dependencies, drift from what was deployed, and what to do next. detail: true adds facts, objects, what of them was changed, stages, events. Without name: the enclave's tentacles, a page at a time. Call it after deploy, or when run fails; then logs.",
   input: z.strictObject({
     enclave,
     name: tentacleName.optional().describe("The tentacle's name; without it, the list."),
@@ -51,6 +51,7 @@ export const status = defineTool({
       }),
     ).optional(),
     objects: list(z.string()).optional(),
+    drift: drifts.optional(),
     stages: list(list(z.string())).optional(),
     events: list(
       z.object({

@@ -130,6 +130,7 @@ export const statusSchema = z.object({
     }),
   ),
   objects: strings.optional(),
+  drift: drift.optional(),
   stages: list(strings).optional(),
   events: list(
     z.object({

@@ -76,6 +76,16 @@ export interface Cluster {
     signal: AbortSignal,
   ): Promise<readonly AppliedObject[]>;
 
+  /**
+   * Where the cluster's objects differ from these, field by field, and who made them so where that is known; defaults and what
+   * others set beside are no difference. Writes nothing, shows nothing of a Secret's or ConfigMap's content.
+   */
+  drift(
+    identity: Identity,
+    objects: readonly ClusterObject[],
+    signal: AbortSignal,
+  ): Promise<readonly ObjectDrift[]>;
+
   readConfigMap(enclave: string, name: string, signal: AbortSignal): Promise<ConfigMap | undefined>;
   readSecret(enclave: string, name: string, signal: AbortSignal): Promise<Secret | undefined>;
 
@@ -175,6 +185,18 @@ export interface AppliedObject {
   readonly kind: ObjectKind;
   readonly name: string;
   readonly outcome: "created" | "updated" | "unchanged";
+}
+
+/** One thing about an object that is not as it should be. */
+export interface ObjectDrift {
+  readonly kind: ObjectKind;
+  readonly name: string;
+  /** `spec.replicas`; absent when it is about the whole object. */
+  readonly field?: string;
+  /** `spec.replicas is 3, should be 1` */
+  readonly problem: string;
+  /** The field manager that the cluster names for it. */
+  readonly by?: string;
 }
 
 export interface RecordPage {

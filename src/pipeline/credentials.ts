@@ -57,12 +57,20 @@ export function fillDependency(definition: RegistrarDefinition, credentials: Cre
   };
 }
 
-/** Stands in for credentials that do not exist yet, where only the shape of the objects is asked. */
-export function placeholderCredentials(definition: RegistrarDefinition): Credentials {
+/**
+ * Stands in for credentials that do not exist yet, where only the shape of the objects is asked; those of two variants
+ * have no value in common.
+ */
+export function placeholderCredentials(
+  definition: RegistrarDefinition,
+  variant: "a" | "b" = "a",
+): Credentials {
   const credentials: Record<string, string | number> = {};
   for (const { name } of definition.fields)
-    credentials[name] =
-      name === "port" ? 1 : name === "host" ? "to-be-provisioned.invalid" : "to be provisioned";
+    if (name === "port") credentials[name] = variant === "a" ? 1 : 2;
+    // An address and a name, as a network policy takes them apart.
+    else if (name === "host") credentials[name] = variant === "a" ? "to-be-provisioned.invalid" : "192.0.2.1";
+    else credentials[name] = `to be provisioned${variant === "a" ? "" : " too"}`;
   return credentials;
 }
 

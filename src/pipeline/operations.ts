@@ -268,6 +268,8 @@ export interface StatusResult {
   readonly dependencies: readonly DependencyStatus[];
   /** With `detail`: `Deployment hello`. */
   readonly objects?: readonly string[];
+  /** With `detail`: what of the cluster's objects is not as it was deployed, and who changed it. */
+  readonly drift?: readonly Drift[];
   /** With `detail`: what the cluster said last of the workload, oldest first. */
   readonly events?: readonly ClusterEvent[];
   /** With `detail`: node names in running order, a list a stage. */

@@ -1,7 +1,10 @@
+import type { Drift } from "../exoskeleton/registrar.ts";
 import { createIdentity, type Identity } from "../tentacle/identity.ts";
+import { readCredentials } from "./credentials.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
 import { type Release, type Released, releaseOptions } from "./deploy/release.ts";
 import { type Deployed, isBeingRemoved, readDeployed, sourceLost } from "./deployed.ts";
+import { readDrift } from "./drift.ts";
 import { newOperationId } from "./operation.ts";
 import type { OperationCall, Operations, RepairResult, UndeployResult } from "./operations.ts";
 import { releaseDeployed } from "./rotate.ts";
@@ -15,11 +18,21 @@ export function createRepair(deps: PipelineDependencies, undeploy: Undeploy): Op
   const mending = releaseDeployed(deps);
   const options = releaseOptions(deps);
 
+  /** What differs field by field, to say what was mended; the release itself goes by what it meets. */
+  async function driftBefore(identity: Identity, signal: AbortSignal): Promise<readonly Drift[]> {
+    const [owned, credentials] = await Promise.all([
+      deps.cluster.owned(identity, signal),
+      readCredentials(deps.cluster, identity, signal),
+    ]);
+    return readDrift(deps, identity, { owned, credentials }, signal);
+  }
+
   async function mend(identity: Identity, found: Deployed, call: OperationCall): Promise<RepairResult> {
     const start = { kind: "repair", id: call.id ?? newOperationId(), identity, choose: () => [] };
+    const drift = await driftBefore(identity, call.signal);
     const { state, timings } = await mending.run(start, call, options);
     const { workload, notRetired } = state;
-    const mended = mendedIn(state);
+    const mended = mendedIn(state, drift);
     return {
       operation: start.id,
       enclave: identity.enclave,
@@ -87,18 +100,23 @@ function removed(result: UndeployResult, unfinished: "finished" | "undone"): Rep
   };
 }
 
-function mendedIn({ reports, applied, prune, abandoned }: Release & Released): readonly string[] {
+function mendedIn(
+  { reports, applied, prune, abandoned }: Release & Released,
+  drift: readonly Drift[],
+): readonly string[] {
   return [
     ...reports.flatMap(({ service, created, repaired }) => [
       ...repaired.map((what) => `${service}: ${what}`),
       ...created.map((what) => `${service}: made ${what}`),
     ]),
     ...abandoned.map((dependency) => `${dependency}: removed what an unfinished deploy left`),
-    ...applied.outcomes.flatMap(({ kind, name, outcome }) =>
-      outcome === "unchanged"
-        ? []
-        : [`${kind} ${name} ${outcome === "created" ? "was missing" : "differed from what was deployed"}`],
-    ),
+    ...applied.outcomes.flatMap(({ kind, name, outcome }) => {
+      const item = `${kind} ${name}`;
+      if (outcome === "unchanged") return [];
+      if (outcome === "created") return [`${item} was missing`];
+      const known = drift.filter((one) => one.item === item).map(({ problem }) => `${item}: ${problem}`);
+      return known.length > 0 ? known : [`${item} differed from what was deployed`];
+    }),
     ...prune.map(({ kind, name }) => `${kind} ${name} was removed: it is no part of the tentacle`),
   ];
 }

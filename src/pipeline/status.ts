@@ -1,10 +1,11 @@
 import type { Workload } from "../cluster/cluster.ts";
 import { InvalidInput } from "../errors.ts";
 import type { Service } from "../exoskeleton/exoskeleton.ts";
-import type { Credentials } from "../exoskeleton/registrar.ts";
+import type { Credentials, Drift } from "../exoskeleton/registrar.ts";
 import { createIdentity, type Identity } from "../tentacle/identity.ts";
 import { readCredentials } from "./credentials.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
+import { readDrift } from "./drift.ts";
 import { readOperation } from "./operation.ts";
 import type {
   DependencyStatus,
@@ -43,18 +44,23 @@ export function createStatus(
       detail ? deps.cluster.owned(identity, signal) : [],
       detail ? readCredentials(deps.cluster, identity, signal) : undefined,
     ]);
-    const dependencies = await Promise.all(
-      Object.entries(record.dependencies).map(([dependency, entry]) =>
-        dependencyStatus(
-          deps,
-          identity,
-          dependency,
-          entry,
-          credentials && (credentials[dependency] ?? {}),
-          signal,
+    // What an operation is about to change, or an undeploy took away on purpose, has no state that it should be in.
+    const settled = record.state === "deployed" && record.operation === undefined;
+    const [dependencies, drift] = await Promise.all([
+      Promise.all(
+        Object.entries(record.dependencies).map(([dependency, entry]) =>
+          dependencyStatus(
+            deps,
+            identity,
+            dependency,
+            entry,
+            credentials && (credentials[dependency] ?? {}),
+            signal,
+          ),
         ),
       ),
-    );
+      settled && credentials !== undefined ? readDrift(deps, identity, { owned, credentials }, signal) : [],
+    ]);
     const state = stateOf(record, workload, operation);
     return {
       enclave: identity.enclave,
@@ -66,12 +72,13 @@ export function createStatus(
       dependencies,
       ...(detail && {
         objects: owned.map(({ kind, name }) => `${kind} ${name}`),
+        drift,
         stages: record.stages,
         events,
       }),
       deployedAt: record.deployedAt,
       ...(operation !== undefined && { operation }),
-      next: nextStep(state, dependencies),
+      next: nextStep(state, dependencies, drift),
     };
   };
 }
@@ -182,18 +189,29 @@ async function inspected(
     if (!exists) return { state: "absent", facts, drift };
     // What was undeployed has no access on purpose: that is no drift.
     if (recorded === "retained") return { state: "retained", facts };
-    return { state: drift.length > 0 ? "drift" : "active", facts, drift };
+    const lost =
+      current === undefined && service.definition.fields.some(({ secret }) => secret)
+        ? [{ item: "credentials", problem: "are not in the tentacle's Secret" }]
+        : [];
+    const all = [...drift, ...lost];
+    return { state: all.length > 0 ? "drift" : "active", facts, drift: all };
   } catch (error) {
     return { state: "unknown", reason: error instanceof Error ? error.message : "cannot be asked now" };
   }
 }
 
-function nextStep(state: TentacleState, dependencies: readonly DependencyStatus[]): string {
+function nextStep(
+  state: TentacleState,
+  dependencies: readonly DependencyStatus[],
+  drift: readonly Drift[] = [],
+): string {
   if (state === "interrupted")
     return "An operation did not finish, and nobody is at it: call repair, deploy again, or undeploy; each finishes it.";
   if (state === "running") return "An operation is at it: call status again in a few seconds.";
   if (dependencies.some((dependency) => dependency.state === "drift" || dependency.state === "absent"))
     if (state !== "retained") return "A service differs from what was provisioned: deploy again to mend it.";
+  if (drift.length > 0)
+    return "Its objects differ from what was deployed: call repair, or deploy again, to mend them.";
   switch (state) {
     case "absent":
       return "Nothing of it is there: deploy it.";

@@ -16,6 +16,10 @@ export interface ClusterUnderTest {
   readonly enclave: string;
   /** Puts an object there as somebody else would, whatever its labels. */
   putForeign(object: ClusterObject): Promise<void>;
+  /** Changes fields of an object as a person does by hand; null removes one. */
+  editByHand(key: ObjectKey, change: object): Promise<void>;
+  /** Who the cluster says made such a change, when it knows. */
+  readonly hand?: string;
   /** The object as the cluster keeps it, to the byte. */
   readRaw(enclave: string, key: ObjectKey): Promise<string | undefined>;
   stop(): Promise<void>;
@@ -214,6 +218,50 @@ export function describeCluster(contract: ClusterContract): void {
           a: "1",
         });
         expect(await cluster.read(fresh(), keysOf(before), signal)).toEqual([]);
+      });
+
+      it("tell field by field where they were changed, by whom, and no value of a Secret", async () => {
+        const identity = fresh();
+        const objects = tinyTentacle(identity);
+        await cluster.apply(identity, objects, signal);
+        expect(await cluster.drift(identity, objects, signal)).toEqual([]);
+
+        const [code, secret, deployment] = ["ConfigMap", "Secret", "Deployment"].map((kind) => {
+          const found = objects.find((object) => object.kind === kind);
+          if (found === undefined) throw new Error(`no ${kind}`);
+          return { kind: found.kind, name: found.metadata.name };
+        });
+        if (code === undefined || secret === undefined || deployment === undefined) throw new Error("none");
+        const by = under.hand === undefined ? {} : { by: under.hand };
+        const canary = Buffer.from("canary-by-hand").toString("base64");
+        await under.editByHand(secret, { data: { "tentacular-postgres": canary } });
+        await under.editByHand(deployment, {
+          spec: { replicas: 3, template: { metadata: { labels: { "app.kubernetes.io/managed-by": null } } } },
+        });
+        const drift = await cluster.drift(identity, objects, signal);
+        expect(drift).toHaveLength(3);
+        expect(drift).toContainEqual({
+          ...secret,
+          field: "data.tentacular-postgres",
+          problem: "data.tentacular-postgres differs",
+          ...by,
+        });
+        expect(drift).toContainEqual({
+          ...deployment,
+          field: "spec.replicas",
+          problem: "spec.replicas is 3, should be 1",
+          ...by,
+        });
+        const label = "spec.template.metadata.labels.app.kubernetes.io/managed-by";
+        expect(drift).toContainEqual({ ...deployment, field: label, problem: `${label} is missing` });
+        expect(JSON.stringify(drift)).not.toContain(canary);
+        expect(outcomes(await cluster.apply(identity, objects, signal))).toContain("updated");
+        expect(await cluster.drift(identity, objects, signal)).toEqual([]);
+
+        await cluster.remove(identity, [code], signal);
+        expect(await cluster.drift(identity, objects, signal)).toEqual([{ ...code, problem: "is missing" }]);
+        if (noPods === undefined)
+          await cluster.remove(identity, await cluster.owned(identity, signal), signal);
       });
 
       it("are listed by owner, and removed once", async () => {

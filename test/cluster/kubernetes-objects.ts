@@ -1,6 +1,8 @@
-import type { ConfigMap, Secret } from "../../src/cluster/objects.ts";
+import type { ClusterObject, ConfigMap, Secret } from "../../src/cluster/objects.ts";
 import { createIdentity, type Identity } from "../../src/tentacle/identity.ts";
-import { freshName } from "../support/platform.ts";
+import { buildManifests } from "../../src/tentacle/manifests.ts";
+import { parseWorkflow } from "../../src/tentacle/parse.ts";
+import { ECHO, freshName, workflowOf } from "../support/platform.ts";
 import { ownLabels } from "./tiny-engine.ts";
 
 /** A tentacle that no other test uses. */
@@ -29,4 +31,24 @@ export function secret(identity: Identity, suffix: string, values: Record<string
     Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString("base64")] as const),
   );
   return { apiVersion: "v1", kind: "Secret", metadata, type: "Opaque", data };
+}
+
+/** Everything that a deploy of a tentacle with one dependency applies. */
+export function manifests(
+  identity: Identity,
+  { node = ECHO, image }: { readonly node?: string; readonly image?: string } = {},
+): readonly ClusterObject[] {
+  const workflow = workflowOf(identity.name);
+  return buildManifests({
+    identity,
+    tentacle: parseWorkflow(workflow).tentacle,
+    source: workflow,
+    workflow,
+    files: { "nodes/one.ts": node },
+    engine: { source: `// ${identity.name}` },
+    credentials: { "tentacular-postgres": { password: "p" } },
+    secrets: {},
+    filled: {},
+    ...(image !== undefined && { image }),
+  });
 }

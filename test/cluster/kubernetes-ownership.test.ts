@@ -3,12 +3,11 @@ import type { Cluster } from "../../src/cluster/cluster.ts";
 import { object } from "../../src/cluster/kubernetes/paths.ts";
 import { type ClusterObject, labels } from "../../src/cluster/objects.ts";
 import { Conflict, Internal, InvalidInput } from "../../src/errors.ts";
-import { buildManifests } from "../../src/tentacle/manifests.ts";
-import { parseWorkflow } from "../../src/tentacle/parse.ts";
+import { DENO_IMAGE } from "../../src/tentacle/pod.ts";
 import { createEnclave, createTestCluster, type TestEnclave } from "../support/kubernetes-enclave.ts";
 import { testKubernetes } from "../support/kubernetes.ts";
-import { ECHO, freshName, workflowOf } from "../support/platform.ts";
-import { configMap, freshIdentity, secret } from "./kubernetes-objects.ts";
+import { freshName } from "../support/platform.ts";
+import { configMap, freshIdentity, manifests, secret } from "./kubernetes-objects.ts";
 import { ownLabels, tinyTentacle } from "./tiny-engine.ts";
 
 const server = await testKubernetes();
@@ -136,20 +135,98 @@ describe.skipIf(!server.available)(`objects on a real API server${skip}`, () => 
   });
 
   describe("of a tentacle", () => {
-    it("changed by others are refused with who and what, and left as they are", async () => {
+    it("changed by a program are refused with who and what, and left as they are", async () => {
       const identity = freshIdentity(enclave.name);
       const mine = configMap(identity, "code", { a: "1", b: "1" });
       await cluster.apply(identity, [mine], signal);
-      await merge(mine, { data: { a: "by hand" } });
+      await merge(mine, { data: { a: "by a program" } }, "some-operator");
       const before = await enclave.kubectl.read(pathOf(mine));
       const wanted = configMap(identity, "code", { a: "2", b: "2" });
       for (const write of ["apply", "dryRun"] as const) {
         const work = cluster[write](identity, [wanted], signal);
         await expect(work).rejects.toThrow(Conflict);
-        await expect(work).rejects.toThrow(".data.a is set by kubectl-edit");
+        await expect(work).rejects.toThrow(".data.a is set by some-operator");
         await expect(work).rejects.toThrow(`ConfigMap ${mine.metadata.name} in enclave ${enclave.name}`);
       }
       expect(await enclave.kubectl.read(pathOf(mine))).toBe(before);
+    });
+
+    it("changed by hand are put right, and say who did what", async () => {
+      const identity = freshIdentity(enclave.name);
+      const objects = manifests(identity);
+      await cluster.apply(identity, objects, signal);
+      const deployment = objects.find(({ kind }) => kind === "Deployment");
+      const policy = objects.find(({ kind }) => kind === "NetworkPolicy");
+      const account = objects.find(({ kind }) => kind === "ServiceAccount");
+      if (deployment === undefined || policy === undefined || account === undefined)
+        throw new Error("missing");
+      const { path } = object("Deployment", enclave.name, deployment.metadata.name);
+      const container = { name: "engine", image: "evil:1", env: [{ name: "HOME", value: "/evil" }] };
+      await enclave.kubectl.send(
+        "PATCH",
+        `${path}?fieldManager=kubectl-patch`,
+        {
+          spec: {
+            template: {
+              spec: {
+                containers: [
+                  {
+                    ...container,
+                    securityContext: { readOnlyRootFilesystem: false },
+                    volumeMounts: [{ name: "code", mountPath: "/app", readOnly: false }],
+                  },
+                ],
+              },
+            },
+          },
+        },
+        "application/strategic-merge-patch+json",
+      );
+      await merge(policy, { spec: { egress: [{}] } });
+      await merge(account, { automountServiceAccountToken: true });
+      const drift = await cluster.drift(identity, objects, signal);
+      const engine = "spec.template.spec.containers[engine]";
+      expect(drift.map(({ kind, problem, by }) => `${kind}: ${problem} (${by})`).toSorted()).toEqual(
+        [
+          `Deployment: ${engine}.image is evil:1, should be ${DENO_IMAGE} (kubectl-patch)`,
+          `Deployment: ${engine}.env[HOME].value differs (kubectl-patch)`,
+          `Deployment: ${engine}.volumeMounts[code].readOnly is missing (undefined)`,
+          `Deployment: ${engine}.securityContext.readOnlyRootFilesystem is false, should be true (kubectl-patch)`,
+          "NetworkPolicy: spec.egress[0].ports is missing (kubectl-edit)",
+          "ServiceAccount: automountServiceAccountToken is true, should be false (kubectl-edit)",
+        ].toSorted(),
+      );
+      await cluster.apply(identity, objects, signal);
+      expect(await cluster.drift(identity, objects, signal)).toEqual([]);
+    });
+
+    it("keep the replicas that an autoscaler chose and the mark of a restart, which are no drift", async () => {
+      const identity = freshIdentity(enclave.name);
+      const objects = manifests(identity);
+      await cluster.apply(identity, objects, signal);
+      const deployment = objects.find(({ kind }) => kind === "Deployment");
+      if (deployment === undefined) throw new Error("missing");
+      await enclave.kubectl.send(
+        "PATCH",
+        `${pathOf(deployment)}/scale?fieldManager=kube-controller-manager`,
+        { spec: { replicas: 2 } },
+        "application/merge-patch+json",
+      );
+      const restart = { "kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z" };
+      await merge(
+        deployment,
+        { spec: { template: { metadata: { annotations: restart } } } },
+        "kubectl-rollout",
+      );
+      expect(await cluster.drift(identity, objects, signal)).toEqual([]);
+      const changed = manifests(identity, { image: "denoland/deno:other" });
+      await cluster.apply(identity, changed, signal);
+      const after: unknown = JSON.parse((await enclave.kubectl.read(pathOf(deployment))) ?? "");
+      expect(after).toMatchObject({
+        spec: { replicas: 2, template: { metadata: { annotations: restart } } },
+      });
+      expect(JSON.stringify(after)).toContain("denoland/deno:other");
+      expect(await cluster.drift(identity, changed, signal)).toEqual([]);
     });
 
     it("keep what others added, and lose what the new version no longer has", async () => {
@@ -187,21 +264,7 @@ describe.skipIf(!server.available)(`objects on a real API server${skip}`, () => 
 
     it("are whole after a deploy's manifests, the same again unchanged, and restored from what was read", async () => {
       const identity = freshIdentity(enclave.name);
-      const manifests = (source: string) => {
-        const { tentacle } = parseWorkflow(workflowOf(identity.name));
-        return buildManifests({
-          identity,
-          tentacle,
-          source: workflowOf(identity.name),
-          workflow: workflowOf(identity.name),
-          files: { "nodes/one.ts": source },
-          engine: { source: "//" },
-          credentials: { "tentacular-postgres": { password: "p" } },
-          secrets: {},
-          filled: {},
-        });
-      };
-      const first = manifests(ECHO);
+      const first = manifests(identity);
       const outcomes = async (work: Promise<readonly { outcome: string }[]>) => [
         ...new Set((await work).map(({ outcome }) => outcome)),
       ];
@@ -220,7 +283,11 @@ describe.skipIf(!server.available)(`objects on a real API server${skip}`, () => 
       ]);
 
       const before = await cluster.read(identity, keys, signal);
-      const changed = await cluster.apply(identity, manifests("export default () => 2;\n"), signal);
+      const changed = await cluster.apply(
+        identity,
+        manifests(identity, { node: "export default () => 2;\n" }),
+        signal,
+      );
       expect(changed.filter(({ outcome }) => outcome === "updated").map(({ kind }) => kind)).toEqual([
         "ConfigMap",
         "Deployment",

@@ -20,6 +20,11 @@ describeCluster({
       async putForeign(foreign) {
         await enclave.kubectl.send("POST", collection(foreign.kind, enclave.name).path, foreign);
       },
+      async editByHand({ kind, name }, change) {
+        const path = `${object(kind, enclave.name, name).path}?fieldManager=kubectl-edit`;
+        await enclave.kubectl.send("PATCH", path, change, "application/merge-patch+json");
+      },
+      hand: "kubectl-edit",
       readRaw: (namespace, { kind, name }) => enclave.kubectl.read(object(kind, namespace, name).path),
       async stop() {
         await Promise.all([cluster.close(), second.close()]);

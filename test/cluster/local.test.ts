@@ -28,6 +28,11 @@ describeCluster({
           JSON.stringify(object, undefined, 7),
         );
       },
+      async editByHand({ kind, name }, change) {
+        const file = path("local", kind, name);
+        const before: unknown = JSON.parse(await readFile(file, "utf8"));
+        await writeFile(file, JSON.stringify(mergePatch(before, change), undefined, 2));
+      },
       readRaw: (enclave, { kind, name }) => readFile(path(enclave, kind, name), "utf8"),
       async stop() {
         await Promise.all([cluster.close(), second.close()]);
@@ -36,3 +41,13 @@ describeCluster({
     };
   },
 });
+
+/** A JSON merge patch, as the API server does it. */
+function mergePatch(before: unknown, change: unknown): unknown {
+  if (typeof change !== "object" || change === null) return change;
+  const merged = new Map(Object.entries(typeof before === "object" && before !== null ? before : {}));
+  for (const [key, value] of Object.entries(change))
+    if (value === null) merged.delete(key);
+    else merged.set(key, mergePatch(merged.get(key), value));
+  return Object.fromEntries(merged);
+}

@@ -24,6 +24,7 @@ export function statusText(result: StatusResult): string {
     operation,
     stages,
     objects,
+    drift = [],
     events = [],
   } = result;
   const since = deployedAt === undefined ? "" : `, deployed ${deployedAt}`;
@@ -32,6 +33,10 @@ export function statusText(result: StatusResult): string {
     workloadLine(result.workload),
     ...(operation === undefined ? [] : [operationLine(operation)]),
     ...bullets(result.dependencies.flatMap(dependencyLines), 60),
+    ...bullets(
+      drift.map(({ item, problem }) => `drift: ${plain(item, 100)}: ${plain(problem, 300)}`),
+      60,
+    ),
     ...(stages === undefined
       ? []
       : [`Stages: ${plain(stages.map((stage) => stage.join(" + ")).join(" -> "), 600)}`]),

@@ -23,6 +23,10 @@ export function renderStatus(status: StatusView, style: Style, width = Infinity,
     ...(workload.reason === undefined ? [] : [["", plain(workload.reason)]]),
     ...operationRow(status, now),
     ...status.dependencies.flatMap((dependency) => dependencyRows(dependency, style)),
+    ...(status.drift ?? []).map(({ item, problem }, index) => [
+      index === 0 ? "drift" : "",
+      `${style.red(plain(item))}: ${plain(problem)}`,
+    ]),
     ...(status.stages === undefined
       ? []
       : [["stages", status.stages.map((nodes) => nodes.map(plain).join(" + ")).join(" → ")]]),

@@ -6,7 +6,7 @@ import type { AppliedObject } from "../cluster.ts";
 import { type ClusterObject, labels, MANAGER } from "../objects.ts";
 import { requireOwned } from "../ownership.ts";
 import type { Api, ApiAnswer } from "./api.ts";
-import { answerError, fieldConflict, fieldConflicts } from "./errors.ts";
+import { answerError, fieldConflict, fieldConflicts, isByHand, isScaled } from "./errors.ts";
 import type { LastSeen, Seen } from "./last-seen.ts";
 import { getObject, type LiveObject, parseLive, proofOf } from "./objects.ts";
 import { apiVersionOf, object as objectPlace } from "./paths.ts";
@@ -131,34 +131,59 @@ async function readToReplace(
   }
 }
 
+/** What the API server would make of an object that is there, by its own defaults and merging; the fields of others count as ours. */
+export async function wouldBe(
+  api: Api,
+  object: ClusterObject,
+  base: LiveObject,
+  signal: AbortSignal,
+): Promise<unknown> {
+  return (await send(api, object, base, { dryRun: true, signal }, { keepReplicas: false })).json;
+}
+
 /** Server-side apply to exactly the object that was read, or to none. */
 async function patch(
   api: Api,
   object: ClusterObject,
   base: Base | undefined,
-  { dryRun, signal }: ApplyOptions,
+  options: Pick<ApplyOptions, "dryRun" | "signal">,
 ): Promise<ApiAnswer> {
-  const { uid, resourceVersion } = base?.metadata ?? { resourceVersion: ABSENT_VERSION };
-  const send = (force: boolean): Promise<ApiAnswer> =>
-    api.send({
-      verb: "patch",
-      place: objectPlace(object.kind, object.metadata.namespace, object.metadata.name),
-      query: { fieldManager: MANAGER, force: String(force), ...(dryRun && { dryRun: "All" }) },
-      contentType: "application/apply-patch+yaml",
-      body: {
-        ...object,
-        metadata: { ...object.metadata, resourceVersion, ...(uid !== undefined && { uid }) },
-      },
-      allow: [409],
-      signal,
-    });
-  const answer = await send(false);
+  const answer = await send(api, object, base, options);
   const conflicts = fieldConflicts(answer.status);
-  const ours = conflicts.length > 0 && conflicts.every(({ field }) => isOursAlone(object, field));
-  return ours ? send(true) : answer;
+  if (conflicts.length === 0) return answer;
+  const contested = conflicts.filter((conflict) => !isScaled(conflict));
+  if (!contested.every((conflict) => isOursAlone(object, conflict.field) || isByHand(conflict)))
+    return answer;
+  return send(api, object, base, options, { keepReplicas: contested.length < conflicts.length });
 }
 
-/** Credentials and records are this server's state: an edit by hand of their data is undone, not respected. */
+function send(
+  api: Api,
+  object: ClusterObject,
+  base: Base | undefined,
+  { dryRun, signal }: Pick<ApplyOptions, "dryRun" | "signal">,
+  /** Takes fields from others, but the number of replicas when that is theirs to keep. */
+  force?: { readonly keepReplicas: boolean },
+): Promise<ApiAnswer> {
+  const { uid, resourceVersion } = base?.metadata ?? { resourceVersion: ABSENT_VERSION };
+  return api.send({
+    verb: "patch",
+    place: objectPlace(object.kind, object.metadata.namespace, object.metadata.name),
+    query: { fieldManager: MANAGER, force: String(force !== undefined), ...(dryRun && { dryRun: "All" }) },
+    contentType: "application/apply-patch+yaml",
+    body: {
+      ...object,
+      // What is undefined is not sent.
+      ...(force?.keepReplicas === true &&
+        object.kind === "Deployment" && { spec: { ...object.spec, replicas: undefined } }),
+      metadata: { ...object.metadata, resourceVersion, ...(uid !== undefined && { uid }) },
+    },
+    allow: [409],
+    signal,
+  });
+}
+
+/** Credentials and records are this server's state: an edit by whomever of their data is undone, not respected. */
 function isOursAlone(object: ClusterObject, field: string): boolean {
   const state = object.kind === "Secret" || object.metadata.labels?.[labels.record] !== undefined;
   return state && field.startsWith(".data");

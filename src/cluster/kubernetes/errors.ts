@@ -163,7 +163,8 @@ export function oneLine(text: string, max = 400): string {
   return line.length <= max ? line : `${line.slice(0, max - 1)}…`;
 }
 
-interface FieldConflict {
+/** A field that an apply would take from somebody else. */
+export interface FieldConflict {
   readonly field: string;
   /** `conflict with "kubectl-edit" using v1`. */
   readonly message: string;
@@ -176,6 +177,17 @@ export function fieldConflicts(status: Status | undefined): readonly FieldConfli
   );
 }
 
+/** A change that somebody made once with kubectl: not the work of a program that would make it again. */
+export function isByHand({ message }: FieldConflict): boolean {
+  // Of a manager that applies, the message does not say with which version.
+  return /^conflict with "kubectl[^"]*".* using /.test(message);
+}
+
+/** The number of replicas that an autoscaler has chosen. */
+export function isScaled({ field, message }: FieldConflict): boolean {
+  return field === ".spec.replicas" && message.includes('"kube-controller-manager" with subresource "scale"');
+}
+
 /** The error of an apply that would take fields from others. */
 export function fieldConflict(place: Place, conflicts: readonly FieldConflict[], cause: unknown): Conflict {
   const listed = conflicts.slice(0, 5).map(({ field, message }) => {
@@ -184,7 +196,7 @@ export function fieldConflict(place: Place, conflicts: readonly FieldConflict[],
   });
   const more = conflicts.length > 5 ? `; and ${conflicts.length - 5} more` : "";
   return new Conflict(`${place.text} was changed by others: ${listed.join("; ")}${more}`, {
-    hint: "Undo that change, or delete the object: the next deploy makes it as it should be.",
+    hint: "A program keeps that field as it is: have it leave the field alone, or undo its change; then deploy again.",
     cause,
   });
 }

@@ -11,6 +11,7 @@ import { createKubernetesAccess } from "./access.ts";
 import { type Api, createApi } from "./api.ts";
 import { applyObject } from "./apply.ts";
 import { connect, type ConnectionOptions } from "./connection.ts";
+import { driftOf } from "./drift.ts";
 import { listEnclaves, namespaceExists, requireEnclave } from "./enclaves.ts";
 import { runEngine } from "./engine-proxy.ts";
 import { createLastSeen } from "./last-seen.ts";
@@ -94,6 +95,11 @@ export async function createKubernetesCluster(options: KubernetesClusterOptions)
       for (const object of objects)
         applied.push(await applyObject(api, identity, object, { dryRun: false, seen, signal }));
       return applied;
+    },
+
+    async drift(identity, objects, signal) {
+      const found = await Promise.all(objects.map((object) => driftOf(api, identity, object, signal)));
+      return found.flat();
     },
 
     readConfigMap: (enclave, name, signal) => readConfigMap(api, enclave, name, signal),

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Step } from "../differences.ts";
 import { MANAGER } from "../objects.ts";
 
 /**
@@ -46,6 +47,38 @@ export function hasSetLabel(json: unknown, label: string): boolean {
 export function managersOf(json: unknown): readonly string[] {
   const entries = managedSchema.safeParse(json).data?.metadata.managedFields ?? [];
   return [...new Set(entries.flatMap(({ manager }) => (manager === undefined ? [] : [manager])))];
+}
+
+/** Who has set a field. */
+export interface FieldOwner {
+  readonly manager: string;
+  readonly subresource?: string;
+}
+
+/** Who has set this field of an object, Tentacular among them; nobody when it is missing or only a default. */
+export function ownersAt(json: unknown, path: readonly Step[]): readonly FieldOwner[] {
+  const entries = managedSchema.safeParse(json).data?.metadata.managedFields ?? [];
+  return entries.flatMap(({ manager, subresource, fieldsV1 }) =>
+    manager !== undefined && fieldsV1 !== undefined && holds(fieldsV1, json, path)
+      ? [{ manager, ...(subresource !== undefined && { subresource }) }]
+      : [],
+  );
+}
+
+function holds(fields: FieldSet, value: unknown, path: readonly Step[]): boolean {
+  const [step, ...rest] = path;
+  const paths = Object.keys(fields).filter((one) => one !== ".");
+  // Without anything below it, a field is held as a whole.
+  if (step === undefined || paths.length === 0) return true;
+  if (typeof step === "string") {
+    const below = fields[`f:${step}`];
+    return below !== undefined && holds(below, isRecord(value) ? value[step] : undefined, rest);
+  }
+  const { at } = step;
+  if (at === undefined || !Array.isArray(value)) return false;
+  const item: unknown = value[at];
+  const below = fields[paths.find((one) => matches(one, item, at)) ?? ""];
+  return below !== undefined && holds(below, item, rest);
 }
 
 /** The part of `value` that `fields` names: what its manager applied, without defaults and the work of others. */

@@ -7,14 +7,16 @@ import { type LeaseHolder, leaseHolder, takeLease } from "../../lease.ts";
 import { tailLog } from "../../log-file.ts";
 import type { Logger } from "../../log.ts";
 import { createIdentity, type Identity, labelProblem } from "../../tentacle/identity.ts";
-import type { AppliedObject, Cluster, Enclave, LockHolder } from "../cluster.ts";
+import type { AppliedObject, Cluster, Enclave, LockHolder, ObjectDrift } from "../cluster.ts";
+import { differences } from "../differences.ts";
+import { differing, missing } from "../drift.ts";
 import { postRun } from "../engine-client.ts";
 import { lockHeld } from "../held.ts";
 import { type ClusterObject, type ConfigMap, labels, type ObjectKey } from "../objects.ts";
 import { isOwned, requireOwned } from "../ownership.ts";
 import { labelsIn, parseObject } from "../parse.ts";
 import { createFolders } from "./folders.ts";
-import { createStore, KINDS, sameObject } from "./store.ts";
+import { asJson, createStore, KINDS, sameObject } from "./store.ts";
 import { announceChange, createSupervisor, endOrphan } from "./supervisor.ts";
 import { createWorkloads } from "./workloads.ts";
 
@@ -154,6 +156,21 @@ export function createLocalCluster(options: LocalClusterOptions): Cluster {
       }
       if (outcomes.some(({ outcome }) => outcome !== "unchanged")) await changed();
       return outcomes;
+    },
+
+    async drift(identity, objects, signal) {
+      const found: ObjectDrift[] = [];
+      for (const object of objects) {
+        signal.throwIfAborted();
+        const { kind, metadata } = object;
+        const json = await store.readJson(identity.enclave, { kind, name: metadata.name });
+        if (json === undefined) found.push(missing(object));
+        else {
+          requireOwned(json, object, identity);
+          found.push(...differences(json, asJson(object)).map((difference) => differing(object, difference)));
+        }
+      }
+      return found;
     },
 
     readConfigMap: (enclave, name) => store.readConfigMap(enclave, name),

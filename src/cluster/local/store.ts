@@ -84,8 +84,12 @@ export function createStore(folders: Folders, log: Logger): Store {
 
 /** Would writing `object` leave the file as it is? */
 export function sameObject(json: unknown, object: ClusterObject): boolean {
-  const wanted: unknown = JSON.parse(JSON.stringify(object));
-  return isDeepStrictEqual(json, wanted);
+  return isDeepStrictEqual(json, asJson(object));
+}
+
+/** An object as its file holds it. */
+export function asJson(object: ClusterObject): unknown {
+  return JSON.parse(JSON.stringify(object));
 }
 
 function checked(name: string): string {

@@ -126,7 +126,7 @@ export function expectedCredentials({
 /** The objects of the tentacle for these credentials; those of a service that it did not declare are no concern of its pod. */
 export async function render(
   deps: PipelineDependencies,
-  state: Known,
+  state: Pick<Known, "identity" | "tentacle" | "services" | "secrets" | "request">,
   credentials: CredentialSet,
   signal: AbortSignal,
 ): Promise<Rendered> {
