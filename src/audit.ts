@@ -1,6 +1,6 @@
 import { appendFileSync, renameSync, statSync } from "node:fs";
 import { performance } from "node:perf_hooks";
-import { toTentacularError } from "./errors.ts";
+import { TentacularError, toTentacularError } from "./errors.ts";
 import { LOG_LIMIT } from "./log-file.ts";
 import type { Logger } from "./log.ts";
 import { newOperationId } from "./pipeline/operation.ts";
@@ -63,7 +63,7 @@ export function auditOperations(
     outcomeOf: (result: Result) => string = () => "ok",
   ): (request: Request, call: OperationCall) => Promise<Result> {
     return async (request, call) => {
-      const id = newOperationId();
+      const id = call.id ?? newOperationId();
       const about = {
         caller: call.caller ?? options.caller,
         id,
@@ -93,7 +93,8 @@ export function auditOperations(
         end(outcomeOf(result));
         return result;
       } catch (error) {
-        end(call.signal.aborted ? "cancelled" : toTentacularError(error, operation).code);
+        const isCancelled = call.signal.aborted && !(call.signal.reason instanceof TentacularError);
+        end(isCancelled ? "cancelled" : toTentacularError(error, operation).code);
         throw error;
       }
     };

@@ -65,6 +65,8 @@ export interface ServerConfig {
   readonly exoskeletonEnabled: boolean;
   /** `undeploy` without force also deletes the data. */
   readonly cleanupOnUndeploy: boolean;
+  /** How long a deploy, a rotation or a repair may take. */
+  readonly operationTimeoutMs: number;
   /** Programs to use instead of those found on PATH or fetched. */
   readonly programs: { readonly deno?: string; readonly natsServer?: string; readonly rustfs?: string };
   readonly image?: string;
@@ -160,6 +162,13 @@ export const coreSettings = {
     required: false,
     secret: false,
     doc: "Least severe line written to stderr: `debug`, `info`, `warn`, `error` or `silent`. Default `info`.",
+  },
+  operationTimeout: {
+    env: "TENTACULAR_OPERATION_TIMEOUT",
+    schema: z.coerce.number().int().min(10).max(3_600).default(120),
+    required: false,
+    secret: false,
+    doc: "Seconds that a deploy, a rotation or a repair may take, whoever waits for it. What is not committed then is undone; a workload that is not ready then is reported as starting. An undeploy may take 15 minutes, or this when it is more. Default `120`.",
   },
   auditFile: {
     env: "TENTACULAR_AUDIT_FILE",
@@ -277,6 +286,7 @@ export function loadServerConfig(
       installation: z.string(),
       defaultEnclave: z.string(),
       logLevel: coreSettings.logLevel.schema,
+      operationTimeout: z.number(),
       auditFile: z.string().optional(),
       image: z.string().optional(),
       runtimeClass: z.string().optional(),
@@ -291,9 +301,10 @@ export function loadServerConfig(
     })
     .parse(core.values);
   const { deno, natsServer, rustfs, cluster, kubeconfig, kubeContext, serviceAccount, ...others } = parsed;
-  const { runtimeClass, spiffeCsiDriver, ...rest } = others;
+  const { runtimeClass, spiffeCsiDriver, operationTimeout, ...rest } = others;
   return {
     ...rest,
+    operationTimeoutMs: operationTimeout * 1_000,
     stateDir,
     cacheDir,
     pathEnv,

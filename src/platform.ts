@@ -10,10 +10,13 @@ import { findDeno } from "./engine/deno.ts";
 import { createExoskeleton, type Exoskeleton } from "./exoskeleton/exoskeleton.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { createOperations } from "./pipeline/index.ts";
+import { createLasting } from "./pipeline/lasting.ts";
 import type { Operations } from "./pipeline/operations.ts";
 import { createRedactor, type Redactor } from "./redact.ts";
 
 export { definitions };
+
+const UNDEPLOY_MS = 900_000;
 
 /** Everything a server is made of, put together once. */
 export interface Platform {
@@ -71,7 +74,7 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
     onSecret: (value) => redactor.add(value),
   });
   const audit = createAuditLog(config.auditFile, log);
-  const operations = auditOperations(unaudited, {
+  const audited = auditOperations(unaudited, {
     audit: (line) => audit(redactor.json(line)),
     defaultEnclave: config.defaultEnclave,
     caller: options.caller ?? localCaller(),
@@ -80,7 +83,10 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
     config,
     cluster,
     exoskeleton,
-    operations,
+    operations: createLasting(audited, {
+      releaseMs: config.operationTimeoutMs,
+      undeployMs: Math.max(config.operationTimeoutMs, UNDEPLOY_MS),
+    }),
     redactor,
     log,
     async close() {

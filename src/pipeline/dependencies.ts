@@ -2,6 +2,7 @@ import type { Cluster } from "../cluster/cluster.ts";
 import type { Exoskeleton } from "../exoskeleton/exoskeleton.ts";
 import type { Logger } from "../log.ts";
 import type { PodOptions } from "../tentacle/pod.ts";
+import type { OperationMemory } from "./memory.ts";
 import type { StepObserver } from "./steps.ts";
 
 /** What the operations work with. */
@@ -19,5 +20,7 @@ export interface PipelineDependencies {
   readonly log: Logger;
   /** Told every secret value before it can reach a result, a log line or an error. */
   readonly onSecret: (value: string) => void;
+  /** Of operations that ended here. */
+  readonly memory?: OperationMemory | undefined;
   readonly observer?: StepObserver | undefined;
 }

@@ -2,6 +2,7 @@ import type { PipelineDependencies } from "./dependencies.ts";
 import { createDeploy } from "./deploy/index.ts";
 import { createEnclaveInfo } from "./enclave-info.ts";
 import { createDeprovisionEnclave, createProvisionEnclave } from "./enclaves.ts";
+import { createOperationMemory } from "./memory.ts";
 import type { Operations } from "./operations.ts";
 import { createOrphans } from "./orphans.ts";
 import { createRepair } from "./repair.ts";
@@ -12,7 +13,8 @@ import { createUndeploy } from "./undeploy.ts";
 import { createLogs, createRun } from "./workload.ts";
 
 /** Everything Tentacular does, over one cluster and its services. */
-export function createOperations(deps: PipelineDependencies): Operations {
+export function createOperations(given: PipelineDependencies): Operations {
+  const deps = { ...given, memory: given.memory ?? createOperationMemory() };
   const list = createList(deps);
   const undeploy = createUndeploy(deps);
   return {

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { TentacularError } from "../errors.ts";
 import type { Identity } from "../tentacle/identity.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
 import type { OperationStatus } from "./operations.ts";
@@ -21,11 +22,21 @@ export function newOperationId(): string {
 export async function takeLock(
   deps: PipelineDependencies,
   { identity, kind, id }: OperationMark & { readonly identity: Identity },
-  { signal, defer }: StepCall,
+  { signal, defer, guard }: StepCall,
 ): Promise<object> {
+  const since = new Date().toISOString();
   const lock = await deps.cluster.lock(identity, `${kind} (operation ${id})`, signal);
+  defer((error) => deps.memory?.note(identity, { kind, id, since, ...endOf(error) }));
   defer(() => lock.release());
+  guard(lock.signal);
   return {};
+}
+
+function endOf(error: unknown): Pick<OperationStatus, "outcome" | "ended" | "error"> {
+  const ended = new Date().toISOString();
+  if (error === undefined) return { outcome: "done", ended };
+  const why = error instanceof TentacularError ? error.message : "it was cancelled, or failed unforeseen";
+  return { outcome: "undone", ended, error: why };
 }
 
 /** A tentacle's record, and its operation that goes on now, was interrupted, or ended last. */

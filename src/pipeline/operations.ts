@@ -24,8 +24,14 @@ export interface Operations {
   ): Promise<DeprovisionEnclaveResult>;
 }
 
+/** Why a call's signal aborts when its caller has not cancelled it, but has gone away or no longer waits. */
+export class CallerGone extends Error {
+  override readonly name = "CallerGone";
+}
+
 /** Cancellation and progress of one call, and whose it is. */
 export interface OperationCall {
+  /** Aborts with a `CallerGone` where nothing was cancelled: an operation that changes something then goes on. */
   readonly signal: AbortSignal;
   /** For the audit log; default: that of the server. */
   readonly caller?: string;

@@ -29,12 +29,14 @@ export function createStatus(
   return async (request, { signal }) => {
     const identity = createIdentity(request.enclave ?? deps.defaultEnclave, request.name);
     await deps.cluster.requireEnclave(identity.enclave, signal);
-    const { record, operation } = await readOperation(deps, identity, signal);
-    if (request.operation !== undefined && operation?.id !== request.operation)
-      throw unknownOperation(identity, operation);
+    const { record, operation: current } = await readOperation(deps, identity, signal);
+    const asked = request.operation;
+    const remembered = deps.memory?.find(identity, asked);
+    const operation = asked === undefined || asked === current?.id ? current : remembered;
+    if (asked !== undefined && operation === undefined) throw unknownOperation(identity, current);
     if (record === undefined) {
-      if (operation === undefined) throw await unknownTentacle(deps, identity, signal);
-      return absent(identity, operation);
+      if (operation !== undefined) return absent(identity, operation);
+      throw await unknownTentacle(deps, identity, signal, remembered);
     }
     const detail = request.detail === true;
     const [workload, events, owned, credentials] = await Promise.all([
@@ -61,7 +63,7 @@ export function createStatus(
       ),
       settled && credentials !== undefined ? readDrift(deps, identity, { owned, credentials }, signal) : [],
     ]);
-    const state = stateOf(record, workload, operation);
+    const state = stateOf(record, workload, current);
     return {
       enclave: identity.enclave,
       name: identity.name,
@@ -77,7 +79,10 @@ export function createStatus(
         events,
       }),
       deployedAt: record.deployedAt,
-      ...(operation !== undefined && { operation }),
+      // What was thrown is remembered here alone.
+      ...(operation !== undefined && {
+        operation: operation.id === remembered?.id ? { ...remembered, ...operation } : operation,
+      }),
       next: nextStep(state, dependencies, drift),
     };
   };

@@ -2,21 +2,34 @@ import type { OperationCall, StepTiming } from "./operations.ts";
 
 /** What a step may use besides the state so far. */
 export interface StepCall {
+  /** Ends the step. After the commit it is no longer the caller's: what is left to do then is done whoever has gone. */
   readonly signal: AbortSignal;
+  /** Ends a wait that nothing depends on: the caller's signal, also after the commit. */
+  readonly patience: AbortSignal;
+  /** Ends this and all later steps too; what they did is then not undone, as somebody else may be at it. */
+  readonly guard: (signal: AbortSignal) => void;
   /** Says what the step is at, for a person or an agent who waits. */
   readonly progress: (message: string) => void;
-  /** Runs at the end of the operation, however it ends; the last one deferred runs first. */
-  readonly defer: (cleanup: () => Promise<void>) => void;
+  /** Runs at the end of the operation, told the error it ended with; the last one deferred runs first. */
+  readonly defer: (cleanup: Cleanup) => void;
   /** From here on nothing is undone: what the steps so far did stands, whatever the later ones do. */
   readonly commit: () => void;
 }
+
+type Cleanup = (error: unknown) => Promise<void> | void;
+
+/** How long what follows the commit may take, the waiting apart. */
+const AFTER_COMMIT_MS = 60_000;
 
 /** A named step: takes the state so far, returns what it adds; `undo` takes back what `run` did. */
 export interface Step<State, Added> {
   readonly name: string;
   run(state: State, call: StepCall): Promise<Added>;
-  /** Given the state before the step, as the step itself may have failed half way: it finds out what there is to undo. */
-  undo?(state: State): Promise<void>;
+  /**
+   * Given the state before the step, as the step itself may have failed half way: it finds out what there is to undo. `whole`
+   * tells whether all later steps could be undone.
+   */
+  undo?(state: State, whole: boolean): Promise<void>;
 }
 
 /** Told of each step's edges; a test kills the process there. */
@@ -44,7 +57,7 @@ interface Execution {
   readonly step: <T>(
     name: string,
     work: (call: StepCall) => Promise<T>,
-    undo: () => Promise<void>,
+    undo: (whole: boolean) => Promise<void>,
   ) => Promise<T>;
 }
 
@@ -65,28 +78,38 @@ function build<In, Out>(
         const added = await execution.step(
           step.name,
           (call) => step.run(state, call),
-          async () => step.undo?.(state),
+          async (whole) => step.undo?.(state, whole),
         );
         return { ...state, ...added };
       }),
     async run(input, call, { observer, onUndoFailed }) {
       const timings: StepTiming[] = [];
-      const undos: { readonly name: string; readonly undo: () => Promise<void> }[] = [];
-      const cleanups: (() => Promise<void>)[] = [];
+      const undos: { readonly name: string; readonly undo: (whole: boolean) => Promise<void> }[] = [];
+      const cleanups: Cleanup[] = [];
+      const guards: AbortSignal[] = [];
+      let committed = false;
+      let ended: unknown;
 
       const execution: Execution = {
         async step(name, work, undo) {
-          call.signal.throwIfAborted();
+          const own = committed ? AbortSignal.timeout(AFTER_COMMIT_MS) : call.signal;
+          const signal = guards.length === 0 ? own : AbortSignal.any([own, ...guards]);
+          signal.throwIfAborted();
           const event = { step: name, index: timings.length, total: names.length };
           call.progress?.(event);
           await observer?.("before", name);
           const started = performance.now();
           undos.unshift({ name, undo });
           const result = await work({
-            signal: call.signal,
+            signal,
+            patience: AbortSignal.any([call.signal, ...guards]),
+            guard: (guard) => guards.push(guard),
             progress: (message) => call.progress?.({ ...event, message }),
             defer: (cleanup) => cleanups.unshift(cleanup),
-            commit: () => undos.splice(0),
+            commit: () => {
+              committed = true;
+              undos.splice(0);
+            },
           });
           timings.push({ step: name, ms: Math.round((performance.now() - started) * 10) / 10 });
           await observer?.("after", name);
@@ -97,11 +120,17 @@ function build<In, Out>(
       try {
         return { state: await execute(input, execution), timings };
       } catch (error) {
-        for (const { name, undo } of undos)
-          await undo().catch((failure: unknown) => onUndoFailed(name, failure));
-        throw error;
+        const guarded = guards.find(({ aborted }) => aborted);
+        ended = guarded === undefined ? error : guarded.reason;
+        let whole = true;
+        for (const { name, undo } of guarded === undefined ? undos : [])
+          await undo(whole).catch((failure: unknown) => {
+            whole = false;
+            onUndoFailed(name, failure);
+          });
+        throw ended;
       } finally {
-        for (const cleanup of cleanups) await cleanup();
+        for (const cleanup of cleanups) await cleanup(ended);
       }
     },
   };

@@ -7,7 +7,7 @@ import { createIdentity, type Identity } from "../tentacle/identity.ts";
 import { objectNames } from "../tentacle/manifests.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
 import { newOperationId, type OperationMark, takeLock } from "./operation.ts";
-import type { OperationCall, UndeployRequest, UndeployResult } from "./operations.ts";
+import type { OperationCall, OperationStatus, UndeployRequest, UndeployResult } from "./operations.ts";
 import { endedNow, readRecord, recordName, type ReleaseRecord, writeRecord } from "./record.ts";
 import { type StepCall, steps } from "./steps.ts";
 
@@ -265,12 +265,18 @@ function undeployed(
   };
 }
 
-/** Says that there is no such tentacle, and which there are. */
+/** Says that there is no such tentacle, and which there are; or why the operation failed that would have made it. */
 export async function unknownTentacle(
   deps: PipelineDependencies,
   { enclave, name }: Identity,
   signal: AbortSignal,
+  last?: OperationStatus,
 ): Promise<InvalidInput> {
+  if (last?.error !== undefined)
+    return new InvalidInput(
+      `there is no tentacle ${name} in enclave ${enclave}: its ${last.kind} (operation ${last.id}) was undone at ${last.ended ?? "its end"}, because ${last.error}`,
+      { path: "name", hint: "Mend that, then call deploy again." },
+    );
   const { records } = await deps.cluster.records(enclave, { limit: 100 }, signal);
   const names = records.map(({ metadata }) => metadata.name.replace(/-release$/, ""));
   return new InvalidInput(`there is no tentacle ${name} in enclave ${enclave}`, {

@@ -6,9 +6,9 @@ import {
 } from "@modelcontextprotocol/server";
 import { authoriseOperations } from "../callers/authorise.ts";
 import type { Caller } from "../callers/caller.ts";
-import { Internal, type TentacularError, toTentacularError } from "../errors.ts";
+import { Internal, TentacularError, toTentacularError } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import type { Operations } from "../pipeline/operations.ts";
+import { CallerGone, type Operations } from "../pipeline/operations.ts";
 import type { Redactor } from "../redact.ts";
 import { parseArguments } from "./arguments.ts";
 import { confirmed, type PersonAnswers } from "./confirm.ts";
@@ -130,7 +130,9 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
       log.info(line(outcome), "tool call");
       return result;
     } catch (thrown) {
-      const gone = context.signal.aborted;
+      // An operation that went on without its caller has an end of its own.
+      const hasOwnEnd = context.signal.reason instanceof CallerGone && thrown instanceof TentacularError;
+      const gone = context.signal.aborted && !hasOwnEnd;
       const error = gone ? cancelled(name) : toTentacularError(thrown, name);
       // Callers get no cause; the operator does.
       const cause = redactor.text(cut(inspect(error.cause, { depth: 4 }), 8_000));
@@ -172,7 +174,7 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
 
 function cancelled(tool: string): TentacularError {
   return new Internal(`${tool} was cancelled by its caller`, {
-    hint: "Call status to see how far it came; calling it again finishes or repeats it.",
+    hint: "What it had begun was undone, or status shows it; calling it again finishes or repeats it.",
   });
 }
 

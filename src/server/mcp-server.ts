@@ -9,6 +9,7 @@ import { type Logger, silentLogger } from "../log.ts";
 import { createRedactor, type Redactor } from "../redact.ts";
 import { type CallContext, createToolCaller, type ToolCaller } from "./call-tool.ts";
 import { callerIn } from "./caller-info.ts";
+import { callerSignal } from "./caller-signal.ts";
 import type { HostSource } from "./host.ts";
 import { instructionsFor } from "./instructions.ts";
 import { createCompletions, createLook } from "./look.ts";
@@ -96,11 +97,11 @@ export function createMcpServerFactory(options: McpServiceOptions): McpService {
   };
 }
 
-function toCallContext({ mcpReq }: ServerContext, server: McpServer): CallContext {
+function toCallContext({ mcpReq, http }: ServerContext, server: McpServer): CallContext {
   const progressToken = mcpReq._meta?.progressToken;
   return {
     id: mcpReq.id,
-    signal: mcpReq.signal,
+    signal: callerSignal(mcpReq.signal, http !== undefined),
     ...(canAsk(mcpReq.envelope, server) && { answers: mcpReq.inputResponses ?? {} }),
     ...(progressToken !== undefined && {
       // A caller that has gone needs no progress; its call ends by the signal.

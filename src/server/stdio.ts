@@ -13,7 +13,7 @@ export interface ServeStdioOptions {
   readonly stdout: Writable;
   readonly stdin?: Readable;
   readonly log?: Logger;
-  /** How long running calls may take to come to a clean end once the client has gone; default 30 s. */
+  /** How long running calls may take to come to their end once the client has gone; default 125 s, as a deploy may take 120. */
   readonly graceMs?: number;
 }
 
@@ -22,7 +22,7 @@ export interface ServeStdioOptions {
  * has come, and the calls that were running have ended: then the process may close what it holds and exit.
  */
 export async function serveStdio(options: ServeStdioOptions): Promise<void> {
-  const { service, stdout, stdin = process.stdin, log = silentLogger, graceMs = 30_000 } = options;
+  const { service, stdout, stdin = process.stdin, log = silentLogger, graceMs = 125_000 } = options;
   const transport = new StdioServerTransport(stdin, stdout, { maxBufferSize: MAX_MESSAGE });
   const handle = serve(service.create, {
     transport,

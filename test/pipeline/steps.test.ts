@@ -60,6 +60,74 @@ describe("steps", () => {
     expect(trail.slice(3)).toEqual(["undo three", "undo two", "undo one"]);
   });
 
+  test("an undo is told when a later step could not be undone, as then the journal must stay open", async () => {
+    const told: [string, boolean][] = [];
+    const step = (name: string, fails: boolean) => ({
+      name,
+      run: async () => ({}),
+      async undo(_state: object, whole: boolean) {
+        told.push([name, whole]);
+        if (fails) throw new Error("not undone");
+      },
+    });
+    const list = steps()
+      .step(step("journal", false))
+      .step(step("register", true))
+      .step(step("apply", false))
+      .step({ name: "end", run: () => Promise.reject(new Error("no")) });
+    await expect(list.run({}, { signal }, options)).rejects.toThrow("no");
+    expect(told).toEqual([
+      ["apply", true],
+      ["register", true],
+      ["journal", false],
+    ]);
+  });
+
+  test("a lost guard ends it, and nothing is undone: somebody else may be at it", async () => {
+    const trail: string[] = [];
+    const lock = new AbortController();
+    const list = steps<Trail>()
+      .step({
+        name: "lock",
+        async run(_state, { guard }) {
+          guard(lock.signal);
+          return {};
+        },
+      })
+      .step({
+        name: "write",
+        async run() {
+          lock.abort(new Error("the lock was lost"));
+          return {};
+        },
+        async undo() {
+          trail.push("undone");
+        },
+      })
+      .step({ name: "more", run: async () => ({ more: trail.push("more") }) });
+    await expect(list.run({ trail }, { signal }, options)).rejects.toThrow("the lock was lost");
+    expect(trail).toEqual([]);
+  });
+
+  test("after the commit the caller's end ends only waiting", async () => {
+    const caller = new AbortController();
+    const list = steps()
+      .step({
+        name: "commit",
+        async run(_state, { commit }) {
+          commit();
+          caller.abort();
+          return {};
+        },
+      })
+      .step({
+        name: "close",
+        run: async (_state, call) => ({ seen: [call.signal.aborted, call.patience.aborted] }),
+      });
+    const { state } = await list.run({}, { signal: caller.signal }, options);
+    expect(state.seen).toEqual([false, true]);
+  });
+
   test("after a commit nothing is undone", async () => {
     const trail: string[] = [];
     const list = counting()

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { readEngineBundle } from "../../src/engine/bundle.ts";
 import { silentLogger } from "../../src/log.ts";
 import { createOperations } from "../../src/pipeline/index.ts";
+import { createLasting } from "../../src/pipeline/lasting.ts";
 import type { OperationCall } from "../../src/pipeline/operations.ts";
 import { createIdentity } from "../../src/tentacle/identity.ts";
 import { connect, eras, testService } from "../support/mcp.ts";
@@ -24,7 +25,7 @@ describe.each(eras)("a client of the %s protocol", (era) => {
   it.each(CANCELLED_AFTER)("that cancels a deploy after %s finds nothing of it", async (step) => {
     const cancel = new AbortController();
     let call: OperationCall | undefined;
-    const operations = createOperations({
+    const inner = createOperations({
       cluster: platform.cluster,
       exoskeleton: platform.exoskeleton,
       defaultEnclave: enclave,
@@ -41,17 +42,17 @@ describe.each(eras)("a client of the %s protocol", (era) => {
         await aborted;
       },
     });
-    const service = testService({
-      host: async () => ({
-        operations: {
-          ...operations,
-          deploy: (request, started) => {
-            call = started;
-            return operations.deploy(request, started);
-          },
+    const operations = createLasting(
+      {
+        ...inner,
+        deploy: (request, started) => {
+          call = started;
+          return inner.deploy(request, started);
         },
-      }),
-    });
+      },
+      { releaseMs: 600_000, undeployMs: 600_000 },
+    );
+    const service = testService({ host: async () => ({ operations }) });
     const client = await connect({ kind: "memory", service }, era);
     const name = freshName("gone");
     const draft = greeter(name);

@@ -44,9 +44,16 @@ export async function openJournal(
   await writeRecord(deps.cluster, identity, { ...base, operation }, signal);
 }
 
-/** Puts the record back as it was, with a word on what was undone; with none before, there is none again. */
-export async function closeJournalUndone(deps: PipelineDependencies, state: Known): Promise<void> {
-  if (state.unchanged) return;
+/**
+ * Puts the record back as it was, with a word on what was undone; with none before, there is none again. Where not the `whole`
+ * could be undone the journal stays open: whatever comes next finishes it.
+ */
+export async function closeJournalUndone(
+  deps: PipelineDependencies,
+  state: Known,
+  whole: boolean,
+): Promise<void> {
+  if (state.unchanged || !whole) return;
   const { record, identity } = state;
   const signal = AbortSignal.timeout(30_000);
   if (record === undefined)

@@ -66,7 +66,7 @@ export function release<In extends object, S extends Ready>(
         await openJournal(deps, state, call);
         return {};
       },
-      undo: (state) => closeJournalUndone(deps, state),
+      undo: (state, whole) => closeJournalUndone(deps, state, whole),
     })
     .step<Provisioned>({
       name: "register",
@@ -105,8 +105,8 @@ export function release<In extends object, S extends Ready>(
     })
     .step<{ workload: Workload }>({
       name: "rollout",
-      async run({ identity }, { signal, progress }) {
-        return { workload: await deps.cluster.rollout(identity, { signal, progress }) };
+      async run({ identity }, { patience, progress }) {
+        return { workload: await deps.cluster.rollout(identity, { signal: patience, progress }) };
       },
     })
     .step<{ notRetired: NotRetired }>({
