@@ -13,6 +13,11 @@ export const undeploy = defineTool({
     enclave,
     name: tentacleName,
     force: z.string().max(63).optional().describe("Its name again: also delete its data for good."),
+    dependency: z
+      .string()
+      .max(63)
+      .optional()
+      .describe("With force: only what this one kept when it was taken out of the contract."),
     orphan: z.boolean().optional().describe("With force: one of status's orphans; refused for any other."),
   }),
   output: z.object({
@@ -27,13 +32,17 @@ export const undeploy = defineTool({
     next: z.string(),
   }),
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false },
-  confirm: ({ name, force }) =>
-    force === undefined
-      ? undefined
-      : { argument: "force", given: force, name, effect: `delete ${name} and all its data` },
-  async handle({ enclave, name, force, orphan }, context) {
-    const request = { enclave, name, force: force !== undefined, orphan };
+  confirm({ name, force, dependency }) {
+    if (force === undefined) return undefined;
+    const effect =
+      dependency === undefined
+        ? `delete ${name} and all its data`
+        : `delete all that ${dependency} kept of ${name}`;
+    return { argument: "force", given: force, name, effect };
+  },
+  async handle({ force, ...input }, context) {
+    const request = { ...input, force: force !== undefined };
     const structured = await context.operations.undeploy(request, context);
-    return { structured, text: undeployText(structured) };
+    return { structured, text: undeployText(structured, input.dependency) };
   },
 });

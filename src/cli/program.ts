@@ -195,14 +195,19 @@ export function createProgram(invoke: Invocation): Command {
     .description("stop a tentacle and end its access; its data stays unless forced")
     .argument("<name>", "the tentacle")
     .option("--force", "delete its data too: schema, streams, objects")
+    .option(
+      "--dependency <name>",
+      "with --force: only what this dependency kept when it was taken out of the contract",
+    )
     .addHelpText(
       "after",
       examples(
         ["tntc undeploy ledger", "a later deploy finds its data again"],
         ["tntc undeploy ledger --force --yes", "leave nothing, do not ask"],
+        ["tntc undeploy ledger --dependency tentacular-nats --force", "it runs on without what that kept"],
       ),
     )
-    .action((name: string, options: { force?: boolean }, command: Command) =>
+    .action((name: string, options: { force?: boolean; dependency?: string }, command: Command) =>
       run(command, async (io) => (await import("./commands/undeploy.ts")).run({ name, ...options }, io)),
     );
   program

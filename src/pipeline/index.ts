@@ -5,6 +5,7 @@ import { createDeprovisionEnclave, createProvisionEnclave } from "./enclaves.ts"
 import { createOperationMemory } from "./memory.ts";
 import type { Operations } from "./operations.ts";
 import { createOrphans } from "./orphans.ts";
+import { createPurge } from "./purge.ts";
 import { createRepair } from "./repair.ts";
 import { createRotate } from "./rotate.ts";
 import { createSecrets } from "./secrets.ts";
@@ -17,12 +18,16 @@ export function createOperations(given: PipelineDependencies): Operations {
   const deps = { ...given, memory: given.memory ?? createOperationMemory() };
   const list = createList(deps);
   const undeploy = createUndeploy(deps);
+  const purge = createPurge(deps);
   return {
     enclaveInfo: createEnclaveInfo(deps, list),
     deploy: createDeploy(deps),
     rotate: createRotate(deps),
     repair: createRepair(deps, undeploy),
-    undeploy: (request, call) => undeploy.run(request, call),
+    undeploy: (request, call) =>
+      request.dependency === undefined
+        ? undeploy.run(request, call)
+        : purge({ ...request, dependency: request.dependency }, call),
     status: createStatus(deps),
     orphans: createOrphans(deps),
     list,

@@ -213,6 +213,8 @@ export interface UndeployRequest {
   readonly force?: boolean;
   /** With `force`: only where there is no release record, and so nothing deployed and nothing kept on purpose. */
   readonly orphan?: boolean;
+  /** With `force`: only what this dependency kept when it was taken out of the contract; the tentacle runs on. */
+  readonly dependency?: string;
 }
 
 export interface UndeployResult {

@@ -2,10 +2,12 @@ import type { UndeployResult } from "../../src/pipeline/operations.ts";
 import { bullets, plain } from "../../src/server/text.ts";
 
 /** What is gone, what is kept, and what could not be removed. */
-export function undeployText(result: UndeployResult): string {
+export function undeployText(result: UndeployResult, dependency?: string): string {
   const { name, enclave, force, removed, retained, failed } = result;
   return [
-    `Undeployed ${name} from enclave ${enclave}${force ? ", its data too" : "; its data is kept"}.`,
+    dependency === undefined
+      ? `Undeployed ${name} from enclave ${enclave}${force ? ", its data too" : "; its data is kept"}.`
+      : `Purged what ${plain(dependency, 80)} kept of ${name} in enclave ${enclave}.`,
     removed.length === 0 ? "Nothing was there to remove." : `Removed: ${plain(removed.join(", "), 1_000)}`,
     ...(retained.length === 0 ? [] : [`Kept: ${plain(retained.join(", "), 1_000)}`]),
     ...(failed.length === 0 ? [] : ["Could not be removed:"]),

@@ -8,25 +8,38 @@ import { undeploySchema } from "../results.ts";
 
 /** Removes a tentacle. What deletes data is confirmed by its name, or by `--yes`. */
 export async function run(
-  { name, force = false }: { readonly name: string; readonly force?: boolean },
+  {
+    name,
+    force = false,
+    dependency,
+  }: { readonly name: string; readonly force?: boolean; readonly dependency?: string },
   io: CommandIo,
 ): Promise<ExitCode> {
-  if (force && !io.yes) await confirmDeletion(name, io.signal);
+  const what = dependency === undefined ? "all data" : `all that ${dependency} kept`;
+  if (force && !io.yes) await confirmDeletion(name, what, io.signal);
   const { structured, view } = await callWithSteps(
     io,
     "undeploy",
-    { ...enclaveArgument(io), name, ...(force && { force: name }) },
+    {
+      ...enclaveArgument(io),
+      name,
+      ...(force && { force: name }),
+      ...(dependency !== undefined && { dependency }),
+    },
     undeploySchema,
-    ({ url }) => `Undeploying ${name} at ${url}`,
+    ({ url }) =>
+      dependency === undefined
+        ? `Undeploying ${name} at ${url}`
+        : `Purging what ${dependency} kept of ${name} at ${url}`,
   );
-  await io.output.result(structured, () => renderUndeploy(view, io.output.style));
+  await io.output.result(structured, () => renderUndeploy(view, io.output.style, dependency));
   return view.failed.length === 0 ? exitCodes.ok : exitCodes.incomplete;
 }
 
-async function confirmDeletion(name: string, signal: AbortSignal): Promise<void> {
+async function confirmDeletion(name: string, what: string, signal: AbortSignal): Promise<void> {
   if (!canAsk())
-    throw new InvalidInput(`undeploy --force deletes all data of ${name} and nobody is here to confirm it`, {
+    throw new InvalidInput(`undeploy --force deletes ${what} of ${name} and nobody is here to confirm it`, {
       hint: "Add --yes.",
     });
-  await confirm(`This deletes all data of ${name}. Type its name to go on: `, name, signal);
+  await confirm(`This deletes ${what} of ${name}. Type its name to go on: `, name, signal);
 }

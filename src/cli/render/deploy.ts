@@ -82,9 +82,11 @@ function nextStep(result: DeployView, { style, command }: DeployRendering): stri
 }
 
 /** An undeploy for people. */
-export function renderUndeploy(result: UndeployView, style: Style): string {
+export function renderUndeploy(result: UndeployView, style: Style, dependency?: string): string {
   const lines = [
-    `${style.green("Undeployed")} ${style.bold(result.name)} from enclave ${result.enclave}${result.force ? ", data included" : ""}`,
+    dependency !== undefined
+      ? `${style.green("Purged")} what ${plain(dependency)} kept of ${style.bold(result.name)} in enclave ${result.enclave}`
+      : `${style.green("Undeployed")} ${style.bold(result.name)} from enclave ${result.enclave}${result.force ? ", data included" : ""}`,
     ...list("removed", result.removed),
     ...list("kept", result.retained),
     ...result.failed.map(
@@ -95,7 +97,10 @@ export function renderUndeploy(result: UndeployView, style: Style): string {
     lines.push(
       "",
       `${style.red(counted(result.failed.length, "part"))} could not be removed.`,
-      next(`tntc undeploy ${result.name}${result.force ? " --force" : ""} goes on where this stopped`, style),
+      next(
+        `tntc undeploy ${result.name}${dependency === undefined ? "" : ` --dependency ${dependency}`}${result.force ? " --force" : ""} goes on where this stopped`,
+        style,
+      ),
     );
   else if (result.retained.length > 0)
     lines.push("", next(`tntc undeploy ${result.name} --force deletes what was kept`, style));
