@@ -44,6 +44,12 @@ export function createAuditLog(file: string | undefined, log: Logger, limit = LO
   };
 }
 
+/** Told that an operation begins; what it gives is told of each step that has ended, and last of the operation itself. */
+export type WatchOperation = (
+  about: Omit<AuditLine, "time" | "step" | "outcome" | "ms">,
+  call: OperationCall,
+) => AuditLog;
+
 /** What requests say of their target, each in its own way. */
 interface Target {
   readonly enclave?: string;
@@ -55,7 +61,12 @@ interface Target {
 /** The same operations, each of which leaves a line in the audit log for every step and one at its end. */
 export function auditOperations(
   operations: Operations,
-  options: { readonly audit: AuditLog; readonly defaultEnclave: string; readonly caller: string },
+  options: {
+    readonly audit: AuditLog;
+    readonly defaultEnclave: string;
+    readonly caller: string;
+    readonly watch?: readonly WatchOperation[];
+  },
 ): Operations {
   function audited<Request extends Target, Result>(
     operation: string,
@@ -70,15 +81,17 @@ export function auditOperations(
         operation,
         ...targetOf(request, options.defaultEnclave),
       };
+      const told = [options.audit, ...(options.watch ?? []).map((watch) => watch(about, call))];
+      const tell = (line: AuditLine): void => told.forEach((one) => one(line));
       const begun = start();
       let step: { readonly event: StepEvent; readonly begun: Start } | undefined;
       const endStep = (outcome: string): void => {
-        if (step !== undefined) options.audit({ ...step.begun(), ...about, step: step.event.step, outcome });
+        if (step !== undefined) tell({ ...step.begun(), ...about, step: step.event.step, outcome });
         step = undefined;
       };
       const end = (outcome: string): void => {
         endStep(outcome);
-        options.audit({ ...begun(), ...about, outcome });
+        tell({ ...begun(), ...about, outcome });
       };
       const progress = (event: StepEvent): void => {
         // A step says more than once what it is at.

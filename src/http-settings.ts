@@ -19,6 +19,8 @@ export interface HttpConfig {
   readonly allowedHosts: readonly string[];
   /** Offers nothing that changes anything, to nobody. */
   readonly readOnly: boolean;
+  /** Where metrics are shown; absent: nowhere. */
+  readonly metrics?: { readonly host: string; readonly port: number };
 }
 
 /** The issuer of access tokens. */
@@ -128,6 +130,20 @@ export const httpSettings = {
     secret: false,
     doc: "`true`: `tntc serve` offers only the tools that change nothing, to every caller. Default `false`.",
   },
+  metricsPort: {
+    env: "TENTACULAR_METRICS_PORT",
+    schema: z.coerce.number().int().min(0).max(65_535).optional(),
+    required: false,
+    secret: false,
+    doc: "Port on which `tntc serve` shows metrics for Prometheus at `/metrics` (docs/monitoring.md), to everybody who can reach it; `0` takes any free one. Default: none are shown.",
+  },
+  metricsHost: {
+    env: "TENTACULAR_METRICS_HOST",
+    schema: z.string().default("127.0.0.1"),
+    required: false,
+    secret: false,
+    doc: "Address of that port. Default `127.0.0.1`.",
+  },
 } as const satisfies SettingSpecs;
 
 const valuesSchema = z.object({
@@ -142,6 +158,8 @@ const valuesSchema = z.object({
   oidcScopes: z.array(z.string()),
   httpAllowedHosts: z.array(z.string()),
   httpReadOnly: z.boolean(),
+  metricsPort: z.number().optional(),
+  metricsHost: z.string(),
 });
 
 /** The settings of `tntc serve` among all that were read. */
@@ -156,6 +174,9 @@ export function httpConfig(values: Readonly<Record<string, unknown>>): HttpConfi
     ...(issuer !== undefined &&
       audience !== undefined && { oidc: { issuer, audience, scopes: parsed.oidcScopes } }),
     readOnly: parsed.httpReadOnly,
+    ...(parsed.metricsPort !== undefined && {
+      metrics: { host: parsed.metricsHost, port: parsed.metricsPort },
+    }),
     ...(parsed.httpToken !== undefined && { token: parsed.httpToken }),
     ...(parsed.httpTokensFile !== undefined && { tokensFile: parsed.httpTokensFile }),
     ...(parsed.httpPolicyFile !== undefined && { policyFile: parsed.httpPolicyFile }),

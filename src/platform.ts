@@ -1,6 +1,6 @@
 import { userInfo } from "node:os";
 import { definitions } from "../registrars/index.ts";
-import { auditOperations, createAuditLog } from "./audit.ts";
+import { auditOperations, createAuditLog, type WatchOperation } from "./audit.ts";
 import type { Cluster } from "./cluster/cluster.ts";
 import { createKubernetesCluster, type KubernetesCluster } from "./cluster/kubernetes/index.ts";
 import { createLocalCluster } from "./cluster/local/index.ts";
@@ -40,6 +40,10 @@ export interface PlatformOptions {
   readonly stateDir?: string;
   /** Who calls, for the audit log, where a call does not say; default: the user of this machine. */
   readonly caller?: string;
+  /** Told of each operation, beside the audit log. */
+  readonly watch?: readonly WatchOperation[];
+  /** Put round the taking of locks. */
+  readonly countLocks?: (take: Cluster["lock"]) => Cluster["lock"];
   /** Learns every secret; a new one by default. */
   readonly redactor?: Redactor;
 }
@@ -62,8 +66,12 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
     },
     absent: options.absent,
   });
+  const countLocks = options.countLocks ?? ((take: Cluster["lock"]) => take);
   const unaudited = createOperations({
-    cluster,
+    cluster: {
+      ...cluster,
+      lock: countLocks((identity, operation, signal) => cluster.lock(identity, operation, signal)),
+    },
     exoskeleton,
     defaultEnclave: config.defaultEnclave,
     cleanupOnUndeploy: config.cleanupOnUndeploy,
@@ -78,6 +86,7 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
     audit: (line) => audit(redactor.json(line)),
     defaultEnclave: config.defaultEnclave,
     caller: options.caller ?? localCaller(),
+    ...(options.watch !== undefined && { watch: options.watch }),
   });
   return {
     config,

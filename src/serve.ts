@@ -6,6 +6,8 @@ import { createRedactor } from "./redact.ts";
 import type { ToolHost } from "./server/host.ts";
 import { type HttpServer, isLoopback, serveHttp } from "./server/http.ts";
 import { createMcpServerFactory, type McpService } from "./server/mcp-server.ts";
+import { type MetricsServer, serveMetrics } from "./telemetry/metrics-server.ts";
+import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 import { tools } from "./tool-list.ts";
 import { packageVersion } from "./version.ts";
 
@@ -23,6 +25,8 @@ export interface ServeOptions {
 /** A server for many clients, run by this process. */
 export interface RunningServe {
   readonly url: string;
+  /** Where metrics are read, when the environment asks for them. */
+  readonly metricsUrl?: string;
   /** Where the token lies that was made because none is set. */
   readonly tokenFile?: string;
   /** Refuses new calls, lets running ones end, then gives everything back. */
@@ -47,8 +51,19 @@ export async function startServe(options: ServeOptions = {}): Promise<RunningSer
     access.secrets.forEach((secret) => redactor.add(secret));
     return access;
   };
+  // One for the whole life of the process, while platforms come and go.
+  let metrics: Metrics | undefined;
   const open = async (): Promise<Current> => {
-    const platform = await createPlatform({ environment: options.environment, redactor, caller: "http" });
+    const platform = await createPlatform({
+      environment: options.environment,
+      redactor,
+      caller: "http",
+      watch: [(about, call) => metrics?.watch(about, call) ?? (() => undefined)],
+      countLocks:
+        (take) =>
+        (...lock) =>
+          (metrics?.countLocks(take) ?? take)(...lock),
+    });
     try {
       return { platform, access: await accessOf(platform) };
     } catch (error) {
@@ -95,22 +110,42 @@ export async function startServe(options: ServeOptions = {}): Promise<RunningSer
     }
   };
 
+  if (config.http.metrics !== undefined)
+    metrics = await createMetrics({
+      version: packageVersion(),
+      exoskeleton: () => current.platform.exoskeleton,
+    });
   const server = await listen(current, service);
   const everyMs = options.watchMs ?? WATCH_MS;
   const watches = [
     watchFiles(config.files, reload, everyMs),
     watchFiles(accessFiles(config.http), readmit, everyMs),
   ];
+  const metricsServer = await listenForScrapes();
   const { tokenFile } = current.access;
   return {
     url: server.url,
+    ...(metricsServer !== undefined && { metricsUrl: metricsServer.url }),
     ...(tokenFile !== undefined && { tokenFile }),
     async close() {
       await Promise.all(watches.map((watch) => watch.close()));
       await server.close();
+      await metricsServer?.close();
       await current.platform.close();
     },
   };
+
+  async function listenForScrapes(): Promise<MetricsServer | undefined> {
+    if (metrics === undefined || config.http.metrics === undefined) return undefined;
+    try {
+      return await serveMetrics(metrics, config.http.metrics);
+    } catch (error) {
+      await Promise.all(watches.map((watch) => watch.close()));
+      await server.close();
+      await current.platform.close();
+      throw error;
+    }
+  }
 
   async function listen(first: Current, serving: McpService): Promise<HttpServer> {
     try {
@@ -119,6 +154,7 @@ export async function startServe(options: ServeOptions = {}): Promise<RunningSer
         ...config.http,
         authenticate: (authorization) => current.access.authenticate(authorization),
         log,
+        onRefused: (reason) => metrics?.refused(reason),
         graceMs: GRACE_MS,
       });
     } catch (error) {

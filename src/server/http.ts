@@ -4,10 +4,12 @@ import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type Serv
 import { hostHeaderValidation, originValidation, toNodeHandler } from "@modelcontextprotocol/node";
 import { type AuthInfo, createMcpHandler, McpServer } from "@modelcontextprotocol/server";
 import type { Authenticate, Refusal } from "../callers/authenticate.ts";
-import { InvalidInput, Unavailable } from "../errors.ts";
+import { InvalidInput } from "../errors.ts";
 import type { OidcConfig } from "../http-settings.ts";
 import { type Logger, silentLogger } from "../log.ts";
+import type { RefusalReason } from "../telemetry/metrics.ts";
 import { callerInfo } from "./caller-info.ts";
+import { listen } from "./listen.ts";
 import type { McpService } from "./mcp-server.ts";
 import { createReplies } from "./replies.ts";
 import { createSignpost, type Signpost } from "./signpost.ts";
@@ -19,6 +21,7 @@ const LOOPBACK = ["127.0.0.1", "::1", "localhost"];
 /** Names under which a client on this machine, or a port-forward, may call; a rebound foreign name is none of them. */
 const LOCAL_NAMES = ["localhost", "127.0.0.1", "[::1]"];
 const FLUSH_MS = 1_000;
+const reasons = { 401: "unauthenticated", 403: "forbidden", 503: "issuer" } as const;
 
 export interface ServeHttpOptions {
   readonly service: McpService;
@@ -34,6 +37,8 @@ export interface ServeHttpOptions {
   readonly url?: string;
   readonly oidc?: OidcConfig;
   readonly log?: Logger;
+  /** Told of each request that is not served. */
+  readonly onRefused?: (reason: RefusalReason) => void;
   /** How long a client may take to send its headers, and a request as a whole. */
   readonly limits?: { readonly headersMs: number; readonly requestMs: number };
   /** How long running calls may take to end when closing; default 30 s. */
@@ -64,6 +69,7 @@ export function isLoopback(host: string): boolean {
 export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> {
   const { service, host = "127.0.0.1", port = 0, log = silentLogger, graceMs = 30_000 } = options;
   const { allowedHosts = [], limits = { headersMs: 10_000, requestMs: 30_000 } } = options;
+  const onRefused = options.onRefused ?? (() => undefined);
   if (!isLoopback(host) && allowedHosts.length === 0)
     throw new InvalidInput(`MCP over HTTP cannot listen on ${host} without the names it is called by`, {
       path: "allowedHosts",
@@ -107,16 +113,29 @@ export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> 
       health(response, path === "/healthz" || !closing);
       return;
     }
-    if (!hostAllowed(request, response) || !originAllowed(request, response)) return;
+    if (!hostAllowed(request, response)) {
+      onRefused("host");
+      return;
+    }
+    if (!originAllowed(request, response)) {
+      onRefused("origin");
+      return;
+    }
     if (signpost?.serves(path)) {
       json(response, signpost.metadata);
       return;
     }
     const caller = await options.authenticate(request.headers.authorization);
-    if ("status" in caller) refuse(response, caller.status, caller.message, challenge(caller, signpost));
-    else if (path !== "/mcp") refuse(response, 404, "Not found. MCP is served at /mcp.");
-    else if (closing) refuse(response, 503, "The server is stopping.");
-    else await serve(Object.assign(request, { auth: callerInfo(caller) }), response);
+    if ("status" in caller) {
+      onRefused(reasons[caller.status]);
+      refuse(response, caller.status, caller.message, challenge(caller, signpost));
+    } else if (path !== "/mcp") {
+      onRefused("path");
+      refuse(response, 404, "Not found. MCP is served at /mcp.");
+    } else if (closing) {
+      onRefused("stopping");
+      refuse(response, 503, "The server is stopping.");
+    } else await serve(Object.assign(request, { auth: callerInfo(caller) }), response);
   }
 
   async function serve(
@@ -143,7 +162,7 @@ export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> 
       }),
   );
   server.maxConnections = 256;
-  const actual = await listen(server, host, port);
+  const actual = await listen(server, host, port, "MCP");
   return {
     url: `http://${host.includes(":") ? `[${host}]` : host}:${actual}/mcp`,
     async close() {
@@ -202,21 +221,4 @@ function refuse(
     ...headers,
   });
   response.end(JSON.stringify({ jsonrpc: "2.0", id: null, error: { code: -32000, message } }));
-}
-
-async function listen(server: ReturnType<typeof createServer>, host: string, port: number): Promise<number> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) =>
-      reject(
-        new Unavailable(`MCP over HTTP cannot listen on ${host}:${port}`, {
-          reason: "failed",
-          hint: "Choose another port, or 0 for any free one.",
-          cause: error,
-        }),
-      ),
-    );
-    server.listen(port, host, () => resolve());
-  });
-  const address = server.address();
-  return typeof address === "object" && address !== null ? address.port : port;
 }

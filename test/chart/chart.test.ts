@@ -82,6 +82,7 @@ describe.skipIf(missing !== undefined)("the chart", () => {
     ["ingress.enabled=true"],
     ["replicaCount=many"],
     ["http.allowedHosts[0]=https://x/"],
+    ["metrics.port=8080"],
     ["image.digest=latest"],
   ])("refuses %s", async (set) => {
     const refused = render({ set: [set] });
@@ -129,6 +130,33 @@ describe.skipIf(missing !== undefined)("the chart", () => {
     if (file === "bare.yaml") return;
     expect(config.defaultEnclave).toBe("team-a");
     expect(config.cleanupOnUndeploy).toBe(file === "typed.yaml");
+  });
+
+  it("shows metrics where it is told to, on the port that Prometheus is told of", async () => {
+    const objects = await render({ values: ["operated.yaml"] });
+    const { metrics } = loadServerConfig(definitions, {}, withFiles(folder, objects, envOf(objects))).http;
+    expect(metrics).toEqual({ host: "0.0.0.0", port: 9464 });
+    expect(find(objects, "Deployment")).toMatchObject({
+      spec: {
+        template: {
+          metadata: {
+            annotations: {
+              "prometheus.io/scrape": "true",
+              "prometheus.io/port": "9464",
+              "example.com/scrape": "false",
+            },
+          },
+          spec: { containers: [{ ports: [{ name: "http" }, { name: "metrics", containerPort: 9464 }] }] },
+        },
+      },
+    });
+    expect(find(objects, "PodMonitor")).toMatchObject({
+      metadata: { labels: { release: "prometheus" } },
+      spec: { podMetricsEndpoints: [{ port: "metrics" }] },
+    });
+    const bare = await render({ values: ["bare.yaml"] });
+    expect(bare.some(({ kind }) => kind === "PodMonitor")).toBe(false);
+    expect(JSON.stringify(bare)).not.toMatch(/metrics|prometheus/i);
   });
 
   it("passes on what an operator sets, where it differs from the default", async () => {

@@ -7,12 +7,19 @@ export async function run(_options: object, io: CommandIo): Promise<ExitCode> {
   const { output, signal } = io;
   const server = await startServe();
   try {
-    const { url, tokenFile } = server;
-    await output.result({ url, ...(tokenFile !== undefined && { token_file: tokenFile }) }, () =>
-      [
-        `Serving at ${url}.`,
-        ...(tokenFile === undefined ? [] : [`Callers send the token in ${tokenFile}.`]),
-      ].join("\n"),
+    const { url, metricsUrl, tokenFile } = server;
+    await output.result(
+      {
+        url,
+        ...(metricsUrl !== undefined && { metrics_url: metricsUrl }),
+        ...(tokenFile !== undefined && { token_file: tokenFile }),
+      },
+      () =>
+        [
+          `Serving at ${url}.`,
+          ...(metricsUrl === undefined ? [] : [`Metrics at ${metricsUrl}.`]),
+          ...(tokenFile === undefined ? [] : [`Callers send the token in ${tokenFile}.`]),
+        ].join("\n"),
     );
     await new Promise<void>((resolve) => {
       if (signal.aborted) resolve();
