@@ -16,10 +16,13 @@ const meanings: Readonly<Record<keyof typeof exitCodes, string>> = {
   invalid_input:
     "The command line or the tentacle must change: the error says what and where. Nothing was written.",
   not_enabled: "The operator has not configured a service that the tentacle asks for.",
-  unavailable: "A service, the cluster or the server cannot be used now, or the network does not lead there.",
+  unavailable: "A service, the cluster or the server itself cannot be used now.",
   conflict: "Somebody else is at it, or owns an object of that name: the error says who.",
   incomplete:
     "The command did its part, but what was deployed does not run (`deploy`), a node failed (`run`), or something could not be removed or mended (`undeploy`, `rotate`, `repair`).",
+  no_connection:
+    "The server was not reached, or the connection was lost: the error says which part of the way failed.",
+  denied: "The server does not know you (`tntc login`), or does not let you do this.",
   interrupted: "Ctrl-C or SIGTERM.",
 };
 

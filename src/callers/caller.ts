@@ -22,6 +22,11 @@ export class Caller {
     this.#grants = grants.map((grant) => ({ ...grant, matches: matcher(grant.enclaves) }));
   }
 
+  /** What it may do, and where. */
+  get grants(): readonly Grant[] {
+    return this.#grants.map(({ enclaves, scope }) => ({ enclaves, scope }));
+  }
+
   /** Has any rule of the policy matched? */
   get known(): boolean {
     return this.#grants.length > 0;

@@ -1,12 +1,12 @@
-import { readFile } from "node:fs/promises";
 import { Client, ProtocolError, SdkError, SdkErrorCode } from "@modelcontextprotocol/client";
 import { z } from "zod";
 import { readHost } from "../embedded/host.ts";
-import { Internal, InvalidInput, TentacularError, Unavailable } from "../errors.ts";
+import { Internal, InvalidInput, TentacularError, toTentacularError, Unavailable } from "../errors.ts";
 import { WatchedTransport } from "../server/watched-transport.ts";
 import { packageVersion } from "../version.ts";
 import type { Target } from "./environments/target.ts";
-import { watchNetwork } from "./network.ts";
+import { tokenOfFile, tokenOfLogin, type TokenSource } from "./login/token.ts";
+import { NoConnection, watchNetwork } from "./network.ts";
 import { trustAuthority } from "./trust.ts";
 
 /** Which server to talk to: a named one, or that of `tntc up` on this machine. */
@@ -46,10 +46,19 @@ const defaultSilenceMs = 600_000;
 export async function connectServer(options: ServerOptions): Promise<ServerConnection> {
   const { url, token, local } = await findServer(options);
   if (options.target.ca !== undefined) await trustAuthority(options.target.ca);
-  const network = watchNetwork({ url, local });
+  const network = watchNetwork({ url, local, token: token.what });
+  let refused: TentacularError | undefined;
   const transport = new WatchedTransport(url, {
-    fetch: network.fetch,
-    ...(token !== undefined && { requestInit: { headers: { authorization: `Bearer ${token}` } } }),
+    // Asked for at each request: a login may have to be refreshed between two calls of a long command.
+    fetch: async (to, init) => {
+      const headers = new Headers(init?.headers);
+      const value = await token.token().catch((error: unknown) => {
+        refused = toTentacularError(error, "getting a token");
+        throw error;
+      });
+      if (value !== undefined) headers.set("authorization", `Bearer ${value}`);
+      return network.fetch(to, { ...init, headers });
+    },
     reconnectionOptions: {
       maxRetries: 0,
       initialReconnectionDelay: 0,
@@ -65,7 +74,7 @@ export async function connectServer(options: ServerOptions): Promise<ServerConne
     await client.connect(transport, { signal: options.signal, timeout: connectTimeoutMs });
   } catch (error) {
     options.signal.throwIfAborted();
-    throw network.failure()?.error("connect") ?? notTentacular(url, error);
+    throw refused ?? network.failure()?.error("connect") ?? notTentacular(url, error);
   }
   return {
     url: url.href,
@@ -88,7 +97,7 @@ export async function connectServer(options: ServerOptions): Promise<ServerConne
         );
       } catch (error) {
         signal.throwIfAborted();
-        throw network.failure()?.error("call") ?? callFailure(tool, url, error, lost.aborted);
+        throw refused ?? network.failure()?.error("call") ?? callFailure(tool, url, error, lost.aborted);
       }
       if (result.isError === true) throw toolFailure(tool, result.structuredContent, result.content);
       return result.structuredContent;
@@ -97,25 +106,33 @@ export async function connectServer(options: ServerOptions): Promise<ServerConne
   };
 }
 
-interface Found {
+/** A server that was found, and the token for it. */
+export interface Found {
   readonly url: URL;
-  readonly token?: string;
+  readonly token: TokenSource;
   /** Found through the state folder: the server of `tntc up` on this machine. */
   readonly local: boolean;
 }
 
-async function findServer({ target: { server, tokenFile }, stateDir }: ServerOptions): Promise<Found> {
+/** Finds the server that is meant, without calling it. */
+export async function findServer({
+  target: { server, tokenFile },
+  stateDir,
+  signal,
+}: ServerOptions): Promise<Found> {
   if (server !== undefined) {
-    const token = tokenFile === undefined ? undefined : await readToken(tokenFile);
-    return { url: serverUrl(server), local: false, ...(token !== undefined && { token }) };
+    const url = serverUrl(server);
+    const token =
+      tokenFile === undefined ? await tokenOfLogin(url.href, stateDir, signal) : await tokenOfFile(tokenFile);
+    return { url, local: false, token };
   }
   const host = await readHost(stateDir);
   if (host === undefined)
-    throw new Unavailable("no Tentacular server is running on this machine", {
+    throw new NoConnection("no Tentacular server is running on this machine", {
       reason: "unreachable",
       hint: "Start one in another terminal with `tntc up`, or name one: `--env NAME` (`tntc env add` makes it) or `--server URL` (TNTC_SERVER).",
     });
-  return { url: new URL(host.url), token: await readToken(tokenFile ?? host.tokenFile), local: true };
+  return { url: new URL(host.url), token: await tokenOfFile(tokenFile ?? host.tokenFile), local: true };
 }
 
 /** An address as a user writes it, with the path that is meant. */
@@ -127,17 +144,6 @@ export function serverUrl(text: string): URL {
     });
   if (url.pathname === "/") url.pathname = "/mcp";
   return url;
-}
-
-async function readToken(path: string): Promise<string> {
-  try {
-    return (await readFile(path, "utf8")).trim();
-  } catch (error) {
-    throw new InvalidInput(`the token file ${path} cannot be read`, {
-      hint: "Check the path and its permissions: `--token-file FILE` or TNTC_TOKEN_FILE.",
-      cause: error,
-    });
-  }
 }
 
 function notTentacular(url: URL, cause: unknown): TentacularError {
@@ -155,7 +161,7 @@ function callFailure(tool: string, url: URL, error: unknown, lost: boolean): Ten
       cause: error,
     });
   const silent = !lost && error instanceof SdkError && error.code === SdkErrorCode.RequestTimeout;
-  return new Unavailable(
+  return new NoConnection(
     silent
       ? `the server at ${url.href} did not answer ${tool} in time`
       : `the connection to ${url.href} was lost while ${tool} was under way`,

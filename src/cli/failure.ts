@@ -5,6 +5,7 @@ import {
   TentacularError,
   toTentacularError,
 } from "../errors.ts";
+import { AccessDenied, NoConnection } from "./network.ts";
 import { type OutputFormat, serialise } from "./output.ts";
 import type { Style } from "./style.ts";
 import { plain } from "./text.ts";
@@ -19,8 +20,15 @@ export const exitCodes = {
   conflict: 5,
   /** The command did its part, but what it asked for did not come out whole: a node failed, something could not be removed. */
   incomplete: 6,
+  /** No server was reached, or the connection to it was lost. */
+  no_connection: 7,
+  /** The server does not know the caller, or does not let it. */
+  denied: 8,
   interrupted: 130,
-} as const satisfies Record<ErrorCode | "ok" | "incomplete" | "interrupted", number>;
+} as const satisfies Record<
+  ErrorCode | "ok" | "incomplete" | "no_connection" | "denied" | "interrupted",
+  number
+>;
 
 /** What every command ends with. */
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
@@ -28,7 +36,12 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 /** Any thrown value as the report that is shown and the code the process ends with. */
 export function reportOf(error: unknown, attempted: string): { report: ErrorReport; exitCode: ExitCode } {
   const known = error instanceof TentacularError ? error : unforeseen(error, attempted);
-  return { report: known.report(), exitCode: exitCodes[known.code] };
+  return { report: known.report(), exitCode: exitCodeOf(known) };
+}
+
+function exitCodeOf(error: TentacularError): ExitCode {
+  if (error instanceof NoConnection) return exitCodes.no_connection;
+  return error instanceof AccessDenied ? exitCodes.denied : exitCodes[error.code];
 }
 
 /** The report for people or programs, ready to be written to stderr. */

@@ -364,6 +364,35 @@ export function createProgram(invoke: Invocation): Command {
       ),
     );
   program
+    .command("login")
+    .description("log in to the server: with a code in the browser, or with a token")
+    .option("--token-stdin", "store the token that stdin holds")
+    .option("--client-id <id>", "public client at the issuer (default: tntc)")
+    .addHelpText(
+      "after",
+      examples(
+        ["tntc login --env prod", "asks the server who its issuer is"],
+        ["pass tentacular | tntc login --token-stdin", "a token that its operator gave you"],
+      ),
+    )
+    .action((options: { tokenStdin?: boolean; clientId?: string }, command: Command) =>
+      run(command, async (io) => (await import("./commands/login.ts")).login(options, io)),
+    );
+  program
+    .command("logout")
+    .description("forget the login, and have the issuer end it")
+    .addHelpText("after", examples(["tntc logout --env prod", ""]))
+    .action((_options: object, command: Command) =>
+      run(command, async (io) => (await import("./commands/login.ts")).logout({}, io)),
+    );
+  program
+    .command("whoami")
+    .description("show who you are to the server, and what you may do")
+    .addHelpText("after", examples(["tntc whoami", ""], ["tntc whoami --env prod -o json", ""]))
+    .action((_options: object, command: Command) =>
+      run(command, async (io) => (await import("./commands/login.ts")).whoami({}, io)),
+    );
+  program
     .command("serve")
     .description("serve MCP over HTTP, for many clients; settings come from the environment")
     .addHelpText(

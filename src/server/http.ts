@@ -64,7 +64,7 @@ export function isLoopback(host: string): boolean {
 
 /**
  * Serves MCP over Streamable HTTP. Stateless: each request is a call of its own, so nothing is lost with a connection
- * but the answer. `/healthz` and `/readyz` answer everybody, and say nothing but their state.
+ * but the answer. `/healthz` and `/readyz` answer everybody, and say nothing but their state; `/whoami` tells a caller who it is here.
  */
 export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> {
   const { service, host = "127.0.0.1", port = 0, log = silentLogger, graceMs = 30_000 } = options;
@@ -129,7 +129,8 @@ export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> 
     if ("status" in caller) {
       onRefused(reasons[caller.status]);
       refuse(response, caller.status, caller.message, challenge(caller, signpost));
-    } else if (path !== "/mcp") {
+    } else if (path === "/whoami") json(response, { name: caller.name, grants: caller.grants });
+    else if (path !== "/mcp") {
       onRefused("path");
       refuse(response, 404, "Not found. MCP is served at /mcp.");
     } else if (closing) {

@@ -150,7 +150,7 @@ describe("which server", () => {
   ])("%j with %j", async (args, env, text) => {
     const { run } = await home(two);
     const { code, stderr } = await run(["list", ...args], env);
-    expect(code).toBe(4);
+    expect(code).toBe(7);
     expect(stderr).toContain(text);
   });
 

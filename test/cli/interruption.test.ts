@@ -58,11 +58,11 @@ it("ends with 130 at Ctrl-C, says so when the server dies, and finds the next on
   const orphaned = await runUntilAsleep(first, 2);
   await first.stop("SIGKILL");
   const lost = await orphaned.ended;
-  expect(lost).toMatchObject({ code: 4, stdout: "" });
+  expect(lost).toMatchObject({ code: 7, stdout: "" });
   expect(lost.stderr).toMatch(/^error: the connection to http:\/\/127\.0\.0\.1:\d+.* was lost/);
   expect(lost.stderr).toContain("The operation may still go on there");
   const nobody = await tntc(["list"], { env: first.env });
-  expect(nobody).toMatchObject({ code: 4 });
+  expect(nobody).toMatchObject({ code: 7 });
   expect(nobody.stderr).toContain("no Tentacular server is running on this machine");
 
   const second = await startUp(settings, state);

@@ -1,21 +1,13 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { createServer, type RequestListener } from "node:http";
-import { type AddressInfo, createServer as createTcpServer, type Server } from "node:net";
+import { createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
-import { expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, type TestContext } from "vitest";
+import { createCertificate } from "../support/certificates.ts";
+import { startHttpProxy } from "../support/http-proxy.ts";
+import { serveWith } from "./serve.ts";
+import { listening } from "./sockets.ts";
 import { emptyFolder, tntc } from "./tntc.ts";
-
-async function listening(server: Server): Promise<string> {
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  onTestFinished(() => new Promise<void>((resolve) => void server.close(() => resolve())));
-  return `http://127.0.0.1:${addressOf(server).port}`;
-}
-
-function addressOf(server: Server): AddressInfo {
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no TCP address");
-  return address;
-}
 
 /** A plain HTTP server that answers everything alike. */
 async function answering(listener: RequestListener): Promise<string> {
@@ -33,7 +25,7 @@ it("tells a server that is not there", async () => {
   const url = await listening(server);
   await new Promise((resolve) => server.close(resolve));
   const { code, stderr } = await tntc(["list", "--server", url]);
-  expect(code).toBe(4);
+  expect(code).toBe(7);
   expect(stderr).toContain(
     `error: the server at ${url} cannot be reached: nothing listens there\nhint: Check that`,
   );
@@ -41,27 +33,101 @@ it("tells a server that is not there", async () => {
 
 it("tells a name that nobody knows", async () => {
   const { code, stderr } = await tntc(["list", "--server", "http://tentacular.invalid/mcp"]);
-  expect(code).toBe(4);
+  expect(code).toBe(7);
   expect(stderr).toContain("cannot be reached: its name is not known");
 });
 
 it("tells a connection that is cut", async () => {
   const url = await listening(createTcpServer((socket) => socket.destroy()));
   const { code, stderr } = await tntc(["list", "--server", url]);
-  expect(code).toBe(4);
+  expect(code).toBe(7);
   expect(stderr).toContain("cannot be reached: it closed the connection");
 });
 
 it.each([
-  [401, /does not accept the token[^]*--token-file/],
-  [403, /denies access/],
-  [502, /failed \(HTTP 502\)[^]*its operator/i],
-])("tells HTTP %i", async (status, text) => {
+  [401, 8, /does not accept the token[^]*--token-file[^]*tntc login/],
+  [403, 8, /denies access[^]*tntc whoami/],
+  [404, 4, /serves no MCP at this path[^]*usually \/mcp/],
+  [429, 4, /asked too often/],
+  [502, 4, /failed \(HTTP 502\)[^]*its operator/i],
+])("tells HTTP %i", async (status, exitCode, text) => {
   const url = await answering((_request, response) => response.writeHead(status).end("no"));
   const { code, stdout, stderr } = await tntc(["list", "--server", url, "--token-file", await tokenFile()]);
-  expect({ code, stdout }).toEqual({ code: 4, stdout: "" });
+  expect({ code, stdout }).toEqual({ code: exitCode, stdout: "" });
   expect(stderr).toMatch(text);
   expect(stderr).not.toContain("not-the-token");
+});
+
+it("sends who gave no token to log in", async () => {
+  const { TNTC_SERVER = "" } = await serveWith({});
+  const { code, stderr } = await tntc(["list"], { env: { TNTC_SERVER } });
+  expect(code).toBe(8);
+  expect(stderr).toMatch(/wants to know who calls \(HTTP 401\)\nhint: Log in: `tntc login`/);
+});
+
+it.each(["cut before", "cut after"] as const)("tells a call that is %s it was answered", async (fate) => {
+  const env = await serveWith({});
+  const proxy = await startHttpProxy(env.TNTC_SERVER ?? "");
+  onTestFinished(() => proxy.close());
+  proxy.decide(({ body }) => (body.includes('"tools/call"') ? fate : "pass"));
+  const { code, stdout, stderr } = await tntc(["list", "--server", `${proxy.endpoint}/mcp`], { env });
+  expect({ code, stdout }).toEqual({ code: 7, stdout: "" });
+  expect(stderr).toMatch(/the connection to \S+ was lost[^]*look with `tntc list` before you try again/);
+});
+
+describe("TLS", () => {
+  /** The real server behind a certificate of its own authority. */
+  async function behindTls(context: TestContext) {
+    const certificate = await createCertificate(await emptyFolder(), "server");
+    if (certificate === undefined) return context.skip("there is no openssl to make a certificate with");
+    const env = await serveWith({});
+    const { pem: cert, keyFile, certFile } = certificate;
+    const proxy = await startHttpProxy(env.TNTC_SERVER ?? "", { cert, key: await readFile(keyFile, "utf8") });
+    onTestFinished(() => proxy.close());
+    const token = { TNTC_TOKEN_FILE: env.TNTC_TOKEN_FILE ?? "" };
+    return { url: `${proxy.endpoint}/mcp`, certFile, token };
+  }
+
+  it("tells an authority that is not known, and takes it from --ca, TNTC_CA or the environment", async (context) => {
+    const { url, certFile, token } = await behindTls(context);
+    const { code, stderr } = await tntc(["list", "--server", url], { env: token });
+    expect(code).toBe(7);
+    expect(stderr).toMatch(/an authority that is not trusted here\nhint: Name its authority: `--ca FILE`/);
+    const option = await tntc(["list", "--server", url, "--ca", certFile], { env: token });
+    expect(option).toMatchObject({ code: 0 });
+    const variable = await tntc(["whoami"], { env: { ...token, TNTC_SERVER: url, TNTC_CA: certFile } });
+    expect(variable).toMatchObject({ code: 0 });
+    const env = { ...token, XDG_CONFIG_HOME: await emptyFolder() };
+    await tntc(["env", "add", "lab", url, "--ca", certFile, "--token-file", token.TNTC_TOKEN_FILE], { env });
+    expect(await tntc(["list", "--env", "lab"], { env })).toMatchObject({ code: 0 });
+  });
+
+  it("tells a certificate for another name", async (context) => {
+    const { url, certFile, token } = await behindTls(context);
+    const other = url.replace("127.0.0.1", "localhost");
+    const { code, stderr } = await tntc(["list", "--server", other, "--ca", certFile], { env: token });
+    expect(code).toBe(7);
+    expect(stderr).toContain("its TLS certificate is for another name");
+  });
+
+  it("tells a server that speaks none", async () => {
+    const url = await answering((_request, response) => response.end());
+    const { code, stderr } = await tntc(["list", "--server", url.replace("http:", "https:")]);
+    expect(code).toBe(7);
+    expect(stderr).toMatch(/it does not speak TLS\nhint: For plain HTTP write http:\/\//);
+  });
+
+  it("names a CA file that is none", async () => {
+    const { code, stderr } = await tntc([
+      "list",
+      "--server",
+      "https://127.0.0.1:9",
+      "--ca",
+      await tokenFile(),
+    ]);
+    expect(code).toBe(2);
+    expect(stderr).toContain("cannot be read as PEM");
+  });
 });
 
 it("tells an HTTP server that is something else", async () => {

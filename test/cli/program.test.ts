@@ -97,9 +97,9 @@ describe("help", () => {
 });
 
 describe("without a server", () => {
-  it("every command that needs one ends with 4 and says how to start it", async () => {
+  it("every command that needs one ends with 7 and says how to start it", async () => {
     const { code, stdout, stderr } = await tntc(["list"]);
-    expect({ code, stdout }).toEqual({ code: 4, stdout: "" });
+    expect({ code, stdout }).toEqual({ code: 7, stdout: "" });
     expect(stderr).toBe(
       "error: no Tentacular server is running on this machine\n" +
         "hint: Start one in another terminal with `tntc up`, or name one: `--env NAME` (`tntc env add` makes it) or `--server URL` (TNTC_SERVER).\n",
