@@ -59,6 +59,8 @@ export interface ServerConfig {
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
   /** Where the audit log goes; absent: the server's log. */
   readonly auditFile?: string;
+  /** Spans of operations go to a collector, as the standard OTEL_* variables say. */
+  readonly tracing: boolean;
   readonly installation: string;
   readonly defaultEnclave: string;
   /** False: every backing service is off. */
@@ -308,6 +310,7 @@ export function loadServerConfig(
     stateDir,
     cacheDir,
     pathEnv,
+    tracing: wantsTracing(environment),
     exoskeletonEnabled: exoskeleton,
     programs: { deno, natsServer, rustfs },
     pod: cluster === "local" ? {} : { runtimeClass, spiffeCsiDriver },
@@ -320,6 +323,14 @@ export function loadServerConfig(
     secrets: reader.secrets,
     files: reader.files,
   };
+}
+
+/** The standard variables, whose values the OpenTelemetry library reads by itself. */
+function wantsTracing(environment: Environment): boolean {
+  const set = withoutEmpty(environment);
+  const endpoint = set.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? set.OTEL_EXPORTER_OTLP_ENDPOINT;
+  const disabled = set.OTEL_SDK_DISABLED?.toLowerCase() === "true";
+  return endpoint !== undefined && !disabled && (set.OTEL_TRACES_EXPORTER ?? "otlp") === "otlp";
 }
 
 interface ReadSettings {

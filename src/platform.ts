@@ -13,6 +13,7 @@ import { createOperations } from "./pipeline/index.ts";
 import { createLasting } from "./pipeline/lasting.ts";
 import type { Operations } from "./pipeline/operations.ts";
 import { createRedactor, type Redactor } from "./redact.ts";
+import { packageVersion } from "./version.ts";
 
 export { definitions };
 
@@ -82,11 +83,15 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
     onSecret: (value) => redactor.add(value),
   });
   const audit = createAuditLog(config.auditFile, log);
+  const tracing = config.tracing
+    ? await (await import("./telemetry/tracing.ts")).startTracing(packageVersion())
+    : undefined;
+  const watch = [...(options.watch ?? []), ...(tracing === undefined ? [] : [tracing.watch])];
   const audited = auditOperations(unaudited, {
     audit: (line) => audit(redactor.json(line)),
     defaultEnclave: config.defaultEnclave,
     caller: options.caller ?? localCaller(),
-    ...(options.watch !== undefined && { watch: options.watch }),
+    watch,
   });
   return {
     config,
@@ -99,7 +104,7 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
     redactor,
     log,
     async close() {
-      await Promise.all([cluster.close(), exoskeleton.close()]);
+      await Promise.all([cluster.close(), exoskeleton.close(), tracing?.close()]);
     },
   };
 }

@@ -37,7 +37,15 @@ export interface OperationCall {
   readonly caller?: string;
   /** Of the operation, where its caller gives it one; else it makes one of its own. */
   readonly id?: string;
+  /** The caller's trace, as W3C Trace Context has it. */
+  readonly trace?: TraceContext;
   readonly progress?: (event: StepEvent) => void;
+}
+
+/** W3C Trace Context, as it came: checked where it is used. */
+export interface TraceContext {
+  readonly traceparent: string;
+  readonly tracestate?: string;
 }
 
 /** One step of an operation began or ended. */

@@ -35,13 +35,13 @@ export function createRemoteHost(options: RemoteHostOptions): RemoteHost {
   }
 
   return {
-    async callTool(name, args, { signal, onprogress }): Promise<CallToolResult> {
+    async callTool(name, args, { signal, onprogress, trace }): Promise<CallToolResult> {
       let client: Client | undefined;
       try {
         const connection = await connect();
         client = connection.client;
         return await client.callTool(
-          { name, arguments: { ...args } },
+          { name, arguments: { ...args }, ...(trace !== undefined && { _meta: { ...trace } }) },
           {
             signal: AbortSignal.any([signal, connection.transport.watchCall()]),
             timeout: NO_TIMEOUT,

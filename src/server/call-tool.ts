@@ -8,7 +8,7 @@ import { authoriseOperations } from "../callers/authorise.ts";
 import type { Caller } from "../callers/caller.ts";
 import { Internal, TentacularError, toTentacularError } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { CallerGone, type Operations } from "../pipeline/operations.ts";
+import { CallerGone, type Operations, type TraceContext } from "../pipeline/operations.ts";
 import type { Redactor } from "../redact.ts";
 import { parseArguments } from "./arguments.ts";
 import { confirmed, type PersonAnswers } from "./confirm.ts";
@@ -28,6 +28,8 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** Who calls, where callers have rights of their own; else it is the user of this machine, who may do everything. */
   readonly caller?: Caller;
+  /** The trace that the call belongs to, where its caller has one. */
+  readonly trace?: TraceContext;
   /** Only when the caller asked for progress. */
   readonly notify?: (progress: Progress) => void;
   /** Only where the client can ask its person. */
@@ -106,7 +108,11 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
     context: CallContext,
   ): Promise<CallToolResult> {
     try {
-      return await remote.callTool(tool, args, { signal: context.signal, onprogress: context.notify });
+      return await remote.callTool(tool, args, {
+        signal: context.signal,
+        onprogress: context.notify,
+        trace: context.trace,
+      });
     } catch (error) {
       if (!context.signal.aborted) host = undefined;
       throw error;
@@ -186,6 +192,7 @@ function toolContext(host: ToolHost, context: CallContext, redactor: Redactor): 
     signal: context.signal,
     operations: redacted(permitted(host, caller), redactor),
     ...(caller !== undefined && { caller: caller.name }),
+    ...(context.trace !== undefined && { trace: context.trace }),
     ...(step !== undefined && {
       progress: (event) =>
         step({ ...event, ...(event.message !== undefined && { message: redactor.text(event.message) }) }),

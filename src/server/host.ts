@@ -1,6 +1,6 @@
 import type { CallToolResult } from "@modelcontextprotocol/server";
 import type { Installation } from "../callers/authorise.ts";
-import type { Operations } from "../pipeline/operations.ts";
+import type { Operations, TraceContext } from "../pipeline/operations.ts";
 import type { TentacleFolder } from "./tool.ts";
 
 /** What the tools work on when the operations run in this process. */
@@ -23,6 +23,7 @@ export type Arguments = Readonly<Record<string, unknown>>;
 export interface RemoteCall {
   readonly signal: AbortSignal;
   readonly onprogress?: (progress: Progress) => void;
+  readonly trace?: TraceContext;
 }
 
 /** One progress notification of MCP. */

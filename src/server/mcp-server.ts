@@ -6,6 +6,7 @@ import {
 } from "@modelcontextprotocol/server";
 import * as z from "zod";
 import { type Logger, silentLogger } from "../log.ts";
+import type { TraceContext } from "../pipeline/operations.ts";
 import { createRedactor, type Redactor } from "../redact.ts";
 import { type CallContext, createToolCaller, type ToolCaller } from "./call-tool.ts";
 import { callerIn } from "./caller-info.ts";
@@ -99,9 +100,11 @@ export function createMcpServerFactory(options: McpServiceOptions): McpService {
 
 function toCallContext({ mcpReq, http }: ServerContext, server: McpServer): CallContext {
   const progressToken = mcpReq._meta?.progressToken;
+  const trace = traceOf(mcpReq._meta) ?? traceOf(Object.fromEntries(http?.req?.headers ?? []));
   return {
     id: mcpReq.id,
     signal: callerSignal(mcpReq.signal, http !== undefined),
+    ...(trace !== undefined && { trace }),
     ...(canAsk(mcpReq.envelope, server) && { answers: mcpReq.inputResponses ?? {} }),
     ...(progressToken !== undefined && {
       // A caller that has gone needs no progress; its call ends by the signal.
@@ -111,6 +114,13 @@ function toCallContext({ mcpReq, http }: ServerContext, server: McpServer): Call
           .catch(() => undefined),
     }),
   };
+}
+
+const traced = z.object({ traceparent: z.string(), tracestate: z.string().optional() });
+
+/** The caller's trace: from the message, or else from the headers that a proxy may have set. */
+function traceOf(from: unknown): TraceContext | undefined {
+  return traced.safeParse(from).data;
 }
 
 const asking = z.object({
