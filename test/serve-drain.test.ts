@@ -1,0 +1,99 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, type ServerResponse } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, it, onTestFinished, vi } from "vitest";
+import { z } from "zod";
+import { newToken } from "../src/server/http.ts";
+import { binary } from "./cli/tntc.ts";
+import { connect } from "./support/mcp.ts";
+import { freshName, workflowOf } from "./support/platform.ts";
+
+const token = newToken();
+
+/** `tntc serve` as a process of its own. */
+async function serve(folder: string) {
+  const child = spawn(process.execPath, [binary, "serve", "-o", "json"], {
+    env: {
+      PATH: process.env.PATH,
+      XDG_STATE_HOME: folder,
+      TENTACULAR_LOG_LEVEL: "silent",
+      TENTACULAR_HTTP_PORT: "0",
+      TENTACULAR_HTTP_TOKEN: token,
+    },
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+  let stdout = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+  const { url } = await vi.waitFor(() => z.object({ url: z.url() }).parse(JSON.parse(stdout)), {
+    timeout: 60_000,
+  });
+  return { url, ended, terminate: () => child.kill("SIGTERM") };
+}
+
+it("lets a deploy that is under way end when SIGTERM comes, and takes no new call", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "tentacular-drain-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  // The tentacle does not become ready, and its deploy does not end, before the gate answers.
+  const waiting: ServerResponse[] = [];
+  let open = false;
+  const gate = createServer((_request, response) => {
+    if (open) response.end("open");
+    else waiting.push(response);
+  });
+  onTestFinished(() => {
+    gate.closeAllConnections();
+    gate.close();
+  });
+  gate.listen(0, "127.0.0.1");
+  await once(gate, "listening");
+  const address = gate.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const dependency = `    gate: { protocol: http, host: 127.0.0.1, port: ${port} }`;
+  const request = {
+    enclave: freshName("drain"),
+    workflow: workflowOf("drained", [], dependency).replace("    {}\n", ""),
+    files: {
+      "nodes/one.ts": `await (await fetch("http://127.0.0.1:${port}/")).text();\nexport default async () => ({});\n`,
+    },
+  };
+
+  const first = await serve(folder);
+  const client = await connect({ kind: "http", url: first.url, token });
+  const deploy = client.call("deploy", request);
+  await vi.waitFor(() => expect(waiting.length).toBeGreaterThan(0), { timeout: 60_000 });
+  first.terminate();
+  await vi.waitFor(
+    async () => {
+      const ready = await fetch(new URL("/readyz", first.url)).then(
+        ({ status }) => status,
+        () => "refused",
+      );
+      expect(["refused", 503]).toContain(ready);
+    },
+    { timeout: 60_000 },
+  );
+  open = true;
+  waiting.forEach((response) => response.end("open"));
+  expect(await deploy).toMatchObject({ isError: false });
+  expect(await first.ended).toBe(0);
+  await client.close().catch(() => undefined);
+
+  // The next server finds it whole: nothing is left to finish, and nothing changes.
+  const second = await serve(folder);
+  const later = await connect({ kind: "http", url: second.url, token });
+  expect(await later.call("deploy", request)).toMatchObject({
+    isError: false,
+    structured: { changed: false },
+  });
+  expect(
+    await later.call("undeploy", { enclave: request.enclave, name: "drained", force: "drained" }),
+  ).toMatchObject({ isError: false });
+  await later.close();
+  second.terminate();
+  expect(await second.ended).toBe(0);
+});
