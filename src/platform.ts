@@ -52,9 +52,9 @@ export interface PlatformOptions {
 /** Puts configuration, cluster, services and operations together. Throws InvalidInput for a bad configuration. */
 export async function createPlatform(options: PlatformOptions = {}): Promise<Platform> {
   const config = loadServerConfig(definitions, options.defaults, options.environment);
-  const log = createLogger(config.logLevel);
   const redactor = options.redactor ?? createRedactor();
   config.secrets.forEach((secret) => redactor.add(secret));
+  const log = createLogger(config.logLevel, redactor);
   const cluster = await createCluster(config, options.stateDir ?? config.stateDir, log);
   const exoskeleton = createExoskeleton({
     definitions,

@@ -6,7 +6,7 @@ import { Conflict } from "./errors.ts";
 import { readTentacleFolder } from "./folder/read-folder.ts";
 import { createLogger } from "./log.ts";
 import { createPlatform, definitions, localCaller, type Platform } from "./platform.ts";
-import type { Redactor } from "./redact.ts";
+import { createRedactor, type Redactor } from "./redact.ts";
 import type { ToolHost } from "./server/host.ts";
 import { serveHttp } from "./server/http.ts";
 import { createMcpServerFactory } from "./server/mcp-server.ts";
@@ -56,11 +56,12 @@ export async function startUp(options: UpOptions): Promise<RunningUp> {
 }
 
 async function start(
-  { config, environment, onProgress, redactor }: UpOptions,
+  { config, environment, onProgress, redactor = createRedactor() }: UpOptions,
   claim: HostClaim,
   closers: (() => Promise<unknown>)[],
 ): Promise<Omit<RunningUp, "close">> {
   const { stateDir, cacheDir, pathEnv, goEnv } = config;
+  redactor.add(claim.token);
   // What a person at a terminal must know is shown in words; warnings are for an operator's log.
   const defaults = { [coreSettings.logLevel.env]: "error" };
   const configured = loadServerConfig(definitions, defaults, environment);
@@ -73,7 +74,7 @@ async function start(
     pathEnv,
     goEnv,
     programs: configured.programs,
-    log: createLogger(configured.logLevel),
+    log: createLogger(configured.logLevel, redactor),
     onProgress,
     wants,
   });

@@ -27,8 +27,8 @@ export async function run(_options: object, { config }: CommandIo): Promise<Exit
       import("../../log.ts"),
       import("../../redact.ts"),
     ]);
-  const log = createLogger("info");
   const redactor = createRedactor();
+  const log = createLogger("info", redactor);
   let up: RunningUp | undefined;
   const service = createMcpServerFactory({
     version: packageVersion(),
