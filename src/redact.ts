@@ -79,7 +79,6 @@ function* stringsOf(value: unknown): Generator<string> {
 function formsOf(secret: string): ReadonlySet<string> {
   const encoded = encodeURIComponent(secret.toWellFormed());
   const strict = encoded.replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
-  const escaped = JSON.stringify(secret).slice(1, -1);
   const base64 = base64Forms(secret);
   return new Set([
     secret,
@@ -87,10 +86,18 @@ function formsOf(secret: string): ReadonlySet<string> {
     strict,
     new URLSearchParams({ "": secret }).toString().slice(1),
     encoded.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()),
-    escaped,
+    ...escapedForms(secret),
     ...base64,
     ...base64.map((form) => form.replaceAll("+", "-").replaceAll("/", "_")),
   ]);
+}
+
+/** In a JSON string, and in one that is inside another: a log line that a tool's result shows, and once more in an error. */
+function escapedForms(secret: string): string[] {
+  const forms: string[] = [];
+  for (let form = secret, level = 0; level < 4; level++)
+    forms.push((form = JSON.stringify(form).slice(1, -1)));
+  return forms;
 }
 
 /**

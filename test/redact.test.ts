@@ -22,6 +22,16 @@ it("takes a secret out of text in every form it travels in", () => {
     expect(redactor.text(`before ${form} after`)).toMatch(/\[redacted\]/);
 });
 
+it("takes it out of JSON inside JSON, as a log line in a result is", () => {
+  const quoted = 'a "quoted" \\ secret';
+  const redactor = createRedactor();
+  redactor.add(quoted);
+  for (let text = quoted, level = 0; level < 4; level++) {
+    text = JSON.stringify(text);
+    expect(redactor.text(text)).toBe(text.replace(/a .* secret/, "[redacted]"));
+  }
+});
+
 it("leaves other text alone", () => {
   const redactor = createRedactor();
   redactor.add(secret);

@@ -1,9 +1,11 @@
 import { z } from "zod";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { Credentials, RegistrarDefinition } from "../exoskeleton/registrar.ts";
+import { parseSecrets } from "../tentacle/author-secrets.ts";
 import type { Identity } from "../tentacle/identity.ts";
 import { objectNames } from "../tentacle/manifests.ts";
 import type { FilledDependency } from "../tentacle/tentacle.ts";
+import type { PipelineDependencies } from "./dependencies.ts";
 
 const credentialsSchema = z.record(z.string(), z.union([z.string(), z.number()]));
 
@@ -38,6 +40,25 @@ export async function readAuthorSecrets(
       Buffer.from(value, "base64").toString("utf8"),
     ]),
   );
+}
+
+/**
+ * Has the scrubber learn a tentacle's secrets, before text of the tentacle's own is shown: this server may not be the one
+ * that made them.
+ */
+export async function learnSecrets(
+  { cluster, exoskeleton, onSecret }: PipelineDependencies,
+  identity: Identity,
+  signal: AbortSignal,
+): Promise<void> {
+  const [credentials, secrets] = await Promise.all([
+    readCredentials(cluster, identity, signal),
+    readAuthorSecrets(cluster, identity, signal),
+  ]);
+  for (const { definition } of exoskeleton.services)
+    secretValues(definition, credentials[definition.dependency] ?? {}).forEach(onSecret);
+  for (const value of Object.values(parseSecrets(secrets)))
+    for (const secret of typeof value === "string" ? [value] : Object.values(value)) onSecret(secret);
 }
 
 /** The non-secret half of a dependency's credentials, as the enriched contract shows it: host and port first. */

@@ -3,7 +3,7 @@ import { InvalidInput } from "../errors.ts";
 import type { Service } from "../exoskeleton/exoskeleton.ts";
 import type { Credentials, Drift } from "../exoskeleton/registrar.ts";
 import { createIdentity, type Identity } from "../tentacle/identity.ts";
-import { readCredentials } from "./credentials.ts";
+import { learnSecrets, readCredentials } from "./credentials.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
 import { readDrift } from "./drift.ts";
 import { readOperation } from "./operation.ts";
@@ -63,6 +63,8 @@ export function createStatus(
       ),
       settled && credentials !== undefined ? readDrift(deps, identity, { owned, credentials }, signal) : [],
     ]);
+    // A reason may quote the tentacle's log.
+    if (detail || workload.reason !== undefined) await learnSecrets(deps, identity, signal);
     const state = stateOf(record, workload, current);
     return {
       enclave: identity.enclave,

@@ -1,5 +1,6 @@
 import { InvalidInput, Unavailable } from "../errors.ts";
 import { createIdentity, type Identity } from "../tentacle/identity.ts";
+import { learnSecrets } from "./credentials.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
 import type { LogsRequest, LogsResult, OperationCall, RunRequest, RunResult } from "./operations.ts";
 import { readRecord } from "./record.ts";
@@ -17,11 +18,11 @@ export function createRun(
     const seconds = request.timeoutSeconds ?? DEFAULT_RUN_SECONDS;
     const deadline = AbortSignal.timeout(seconds * 1_000);
     try {
-      const answer = await deps.cluster.run(
-        identity,
-        request.input ?? null,
-        AbortSignal.any([call.signal, deadline]),
-      );
+      const signal = AbortSignal.any([call.signal, deadline]);
+      const [answer] = await Promise.all([
+        deps.cluster.run(identity, request.input ?? null, signal),
+        learnSecrets(deps, identity, signal),
+      ]);
       return { enclave: identity.enclave, name: identity.name, ...answer };
     } catch (error) {
       if (!deadline.aborted) throw error;
@@ -44,7 +45,10 @@ export function createLogs(
     const record = await readRecord(deps.cluster, identity, call.signal);
     if (record === undefined) throw await unknownTentacle(deps, identity, call.signal);
     const tail = Math.min(request.tail ?? 100, MAX_LINES);
-    const lines = await deps.cluster.logs(identity, { tail, signal: call.signal });
+    const [lines] = await Promise.all([
+      deps.cluster.logs(identity, { tail, signal: call.signal }),
+      learnSecrets(deps, identity, call.signal),
+    ]);
     return { enclave: identity.enclave, name: identity.name, lines };
   };
 }
