@@ -102,7 +102,7 @@ export function auditOperations(
         call.progress?.(event);
       };
       try {
-        const result = await work(request, { ...call, id, progress });
+        const result = await work(request, { ...call, id, caller: about.caller, progress });
         end(outcomeOf(result));
         return result;
       } catch (error) {

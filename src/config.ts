@@ -177,7 +177,7 @@ export const coreSettings = {
     schema: z.string().min(1).optional(),
     required: false,
     secret: false,
-    doc: "File that gets one JSON line for each step of each operation, and one for the operation: when, by whom, on which tentacle, how it ended. At 5 MiB it becomes `<file>.1`. Default: stderr, at level `info`.",
+    doc: "File that gets one JSON line for each step of each operation, and one for the operation: when, by whom, on which tentacle, how it ended. At 5 MiB it becomes `<file>.1`. Default: `audit.log` in the state folder where tentacles run on this machine, else stderr, at level `info`. docs/audit.md explains it.",
   },
   image: {
     env: "TENTACULAR_IMAGE",

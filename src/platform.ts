@@ -1,4 +1,5 @@
 import { userInfo } from "node:os";
+import { join } from "node:path";
 import { definitions } from "../registrars/index.ts";
 import { auditOperations, createAuditLog, type WatchOperation } from "./audit.ts";
 import type { Cluster } from "./cluster/cluster.ts";
@@ -8,6 +9,7 @@ import { type Environment, loadServerConfig, type ServerConfig } from "./config.
 import { readEngineBundle } from "./engine/bundle.ts";
 import { findDeno } from "./engine/deno.ts";
 import { createExoskeleton, type Exoskeleton } from "./exoskeleton/exoskeleton.ts";
+import { makePrivateFolder } from "./files.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { createOperations } from "./pipeline/index.ts";
 import { createLasting } from "./pipeline/lasting.ts";
@@ -82,7 +84,7 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
     log,
     onSecret: (value) => redactor.add(value),
   });
-  const audit = createAuditLog(config.auditFile, log);
+  const audit = createAuditLog(await auditFileOf(config, options), log);
   const tracing = config.tracing
     ? await (await import("./telemetry/tracing.ts")).startTracing(packageVersion())
     : undefined;
@@ -107,6 +109,14 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
       await Promise.all([cluster.close(), exoskeleton.close(), tracing?.close()]);
     },
   };
+}
+
+/** On this machine it is kept without being asked for: there is no log collector that would keep the server's log. */
+async function auditFileOf(config: ServerConfig, { stateDir }: PlatformOptions): Promise<string | undefined> {
+  if (config.auditFile !== undefined || config.cluster.kind !== "local") return config.auditFile;
+  const folder = stateDir ?? config.stateDir;
+  await makePrivateFolder(folder);
+  return join(folder, "audit.log");
 }
 
 /** Looks for a server program as `tntc up` does, but fetches none. */

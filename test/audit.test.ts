@@ -148,3 +148,14 @@ test("the search for leaks finds each form", () => {
     expect(leaksIn(text ?? "", CANARY)).toContain(form);
   expect(leaksIn("nothing of it", CANARY)).toEqual([]);
 });
+
+test("on this machine it is in the state folder where nothing else is said", async () => {
+  const local = await createTestPlatform(inject("services"), []);
+  try {
+    await local.operations.list({ enclave }, freshCall());
+    const text = readFileSync(join(local.stateDir, "audit.log"), "utf8");
+    expect(lineSchema.parse(JSON.parse(text))).toMatchObject({ operation: "list", enclave, outcome: "ok" });
+  } finally {
+    await local.close();
+  }
+});

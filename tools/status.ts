@@ -25,6 +25,7 @@ export const status = defineTool({
     name: tentacleName.optional().describe("The tentacle's name; without it, the list."),
     detail: z.boolean().optional().describe("Facts, objects, stages, events too."),
     operation: z.string().max(40).optional().describe("Id of an operation on it: how that went."),
+    history: z.boolean().optional().describe("Its last operations too."),
     orphans: z
       .boolean()
       .optional()
@@ -75,6 +76,17 @@ export const status = defineTool({
         error: z.string().optional(),
       })
       .optional(),
+    history: list(
+      z.object({
+        kind: z.string(),
+        id: z.string(),
+        since: z.string(),
+        outcome: z.enum(["done", "undone", "interrupted"]),
+        ms: z.number(),
+        caller: z.string().optional(),
+        revision: z.number(),
+      }),
+    ).optional(),
     tentacles: list(tentacleSummary).optional().describe("without name"),
     orphans: list(
       z.object({
@@ -90,7 +102,7 @@ export const status = defineTool({
   }),
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   async handle(input, context): Promise<ToolAnswer<StatusResult | ListResult | OrphansResult>> {
-    const { name, enclave, detail, operation, limit = 20, cursor } = input;
+    const { name, enclave, detail, operation, history, limit = 20, cursor } = input;
     if (name === undefined && input.orphans === true) {
       const structured = await context.operations.orphans({ enclave }, context);
       return { structured, text: orphansText(structured) };
@@ -99,7 +111,10 @@ export const status = defineTool({
       const structured = await context.operations.list({ enclave, limit, cursor }, context);
       return { structured, text: listText(structured) };
     }
-    const structured = await context.operations.status({ enclave, name, detail, operation }, context);
+    const structured = await context.operations.status(
+      { enclave, name, detail, operation, history },
+      context,
+    );
     return { structured, text: statusText(structured) };
   },
 });

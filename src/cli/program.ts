@@ -114,6 +114,14 @@ export function createProgram(invoke: Invocation): Command {
       ),
     );
   program
+    .command("history")
+    .description("show the last operations on a tentacle, newest first")
+    .argument("<name>", "the tentacle")
+    .addHelpText("after", examples(["tntc history ledger", "who did what to it, and how it ended"]))
+    .action((name: string, _options: object, command: Command) =>
+      run(command, async (io) => (await import("./commands/history.ts")).run({ name }, io)),
+    );
+  program
     .command("run")
     .description("run a tentacle once and print its result")
     .argument("<name>", "the tentacle")

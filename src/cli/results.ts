@@ -165,6 +165,22 @@ export const orphansSchema = z.object({
   elsewhere: strings,
 });
 
+export const historySchema = z.object({
+  enclave: z.string(),
+  name: z.string(),
+  history: list(
+    z.object({
+      kind: z.string(),
+      id: z.string(),
+      since: z.string(),
+      outcome: z.string(),
+      ms: z.number(),
+      caller: z.string().optional(),
+      revision: z.number(),
+    }),
+  ),
+});
+
 export const listSchema = z.object({
   enclave: z.string(),
   tentacles: list(summary),
@@ -208,6 +224,7 @@ export type RepairView = z.infer<typeof repairSchema>;
 export type UndeployView = z.infer<typeof undeploySchema>;
 export type StatusView = z.infer<typeof statusSchema>;
 export type OrphansView = z.infer<typeof orphansSchema>;
+export type HistoryView = z.infer<typeof historySchema>;
 export type ListView = z.infer<typeof listSchema>;
 export type RunView = z.infer<typeof runSchema>;
 

@@ -138,6 +138,13 @@ export interface Cluster {
   /** What the cluster said last of the workload, oldest first; empty where it keeps no events. */
   events(identity: Identity, signal: AbortSignal): Promise<readonly ClusterEvent[]>;
 
+  /** Adds an event of ours to the workload, or to the release record where there is none; nothing where no events are kept. */
+  announce(
+    identity: Identity,
+    event: Pick<ClusterEvent, "warning" | "reason" | "message">,
+    signal: AbortSignal,
+  ): Promise<void>;
+
   /** Hands `input` to the engine's `POST /run`; throws Unavailable when no engine answers. */
   run(identity: Identity, input: unknown, signal: AbortSignal): Promise<RunAnswer>;
 

@@ -54,7 +54,7 @@ export const enclaveRights: readonly Rule[] = [
   { apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"], verbs: WRITE },
   { apiGroups: [""], resources: ["pods"], verbs: ["list", "watch"] },
   { apiGroups: [""], resources: ["pods/log"], verbs: ["get"] },
-  { apiGroups: [""], resources: ["events"], verbs: ["list"] },
+  { apiGroups: [""], resources: ["events"], verbs: ["list", "create"] },
   {
     apiGroups: ["coordination.k8s.io"],
     resources: ["leases"],

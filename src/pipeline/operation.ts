@@ -11,7 +11,11 @@ export interface OperationMark {
   /** `deploy`, `undeploy --force`, …. */
   readonly kind: string;
   readonly id: string;
+  /** Whose it is. */
+  readonly caller?: string | undefined;
 }
+
+const ANNOUNCE_MS = 5_000;
 
 /** An id that no other operation has: short, as people and agents copy it. */
 export function newOperationId(): string {
@@ -28,8 +32,30 @@ export async function takeLock(
   const lock = await deps.cluster.lock(identity, `${kind} (operation ${id})`, signal);
   defer((error) => deps.memory?.note(identity, { kind, id, since, ...endOf(error) }));
   defer(() => lock.release());
+  defer(async (error, step) => {
+    if (error === undefined) return;
+    const { error: why = "" } = endOf(error);
+    await announce(deps, identity, {
+      warning: true,
+      text: `${kind} (operation ${id}) failed at ${step}: ${why}`,
+    });
+  });
   guard(lock.signal);
   return {};
+}
+
+/** Says in the cluster how an operation ended. Nothing depends on it: what cannot be said is in the log. */
+export async function announce(
+  { cluster, log }: PipelineDependencies,
+  identity: Identity,
+  { warning, text }: { readonly warning: boolean; readonly text: string },
+): Promise<void> {
+  const event = { warning, reason: warning ? "OperationFailed" : "OperationDone", message: text };
+  try {
+    await cluster.announce(identity, event, AbortSignal.timeout(ANNOUNCE_MS));
+  } catch (error) {
+    log.warn({ tentacle: identity.key, err: error }, "the cluster was not told how an operation ended");
+  }
 }
 
 function endOf(error: unknown): Pick<OperationStatus, "outcome" | "ended" | "error"> {
@@ -71,8 +97,11 @@ export async function readOperation(
   return readOperation(deps, identity, signal);
 }
 
-function lastOf({ last }: ReleaseRecord): OperationStatus | undefined {
-  return last;
+function lastOf({ history }: ReleaseRecord): OperationStatus | undefined {
+  const last = history?.at(-1);
+  if (last === undefined) return undefined;
+  const { kind, id, since, outcome, ended } = last;
+  return { kind, id, since, outcome, ended };
 }
 
 /** Reads what `takeLock` wrote; a lock that another version took has no id that is understood. */

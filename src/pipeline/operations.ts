@@ -244,6 +244,8 @@ export interface StatusRequest {
   readonly detail?: boolean;
   /** Id of an operation on it: the answer's `operation` is that one, and the call refused when it is not known. */
   readonly operation?: string;
+  /** Also its last operations. */
+  readonly history?: boolean;
 }
 
 /** An operation on a tentacle, and what it is at or how it ended. */
@@ -260,6 +262,20 @@ export interface OperationStatus {
   readonly ended?: string;
   /** Why it was undone, where it is known. */
   readonly error?: string;
+}
+
+/** An operation that is over. */
+export interface PastOperation {
+  readonly kind: string;
+  readonly id: string;
+  /** RFC 3339: when it began. */
+  readonly since: string;
+  readonly outcome: "interrupted" | "done" | "undone";
+  /** How long it took; of an interrupted one, until the next took care of what it left. */
+  readonly ms: number;
+  readonly caller?: string;
+  /** Of the tentacle after it. */
+  readonly revision: number;
 }
 
 export interface DependencyStatus {
@@ -294,6 +310,8 @@ export interface StatusResult {
   readonly deployedAt?: string;
   /** The operation asked for; else the one that is at it, was interrupted, or ended last. */
   readonly operation?: OperationStatus;
+  /** With `history`: newest first. */
+  readonly history?: readonly PastOperation[];
   readonly next: string;
 }
 

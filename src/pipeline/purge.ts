@@ -3,9 +3,9 @@ import type { Removal } from "../exoskeleton/registrar.ts";
 import { createIdentity, type Identity } from "../tentacle/identity.ts";
 import { objectNames } from "../tentacle/manifests.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
-import { newOperationId, type OperationMark, takeLock } from "./operation.ts";
+import { announce, newOperationId, type OperationMark, takeLock } from "./operation.ts";
 import type { OperationCall, UndeployRequest, UndeployResult } from "./operations.ts";
-import { endedNow, readRecord, recordName, type ReleaseRecord, writeRecord } from "./record.ts";
+import { readRecord, recordName, type ReleaseRecord, withEnded, writeRecord } from "./record.ts";
 import { steps } from "./steps.ts";
 import { unknownTentacle } from "./undeploy.ts";
 
@@ -71,6 +71,7 @@ export function createPurge(
       dependency,
       kind: `purge ${dependency}`,
       id: call.id ?? newOperationId(),
+      caller: call.caller,
       since: new Date().toISOString(),
     };
     const { state, timings } = await purging.run(start, call, {
@@ -143,11 +144,8 @@ async function commit(
     return;
   }
   const { pending: _before, ...rest } = record;
-  const last = endedNow(state, "done");
-  await writeRecord(
-    deps.cluster,
-    identity,
-    { ...rest, dependencies, last, ...(pending.length > 0 && { pending }) },
-    signal,
-  );
+  const kept = { ...rest, dependencies, ...(pending.length > 0 && { pending }) };
+  await writeRecord(deps.cluster, identity, withEnded(kept, state, "done"), signal);
+  const text = `${state.kind} (operation ${state.id}) is done`;
+  await announce(deps, identity, { warning: false, text });
 }

@@ -4,6 +4,22 @@ import { type ConfigMap, labels } from "../cluster/objects.ts";
 import type { Identity } from "../tentacle/identity.ts";
 import { labelsOf } from "../tentacle/manifests.ts";
 
+/** An operation that is over, as the record keeps it. */
+const endedSchema = z.object({
+  kind: z.string(),
+  id: z.string(),
+  since: z.string(),
+  /** `undone`: nothing of it stands. `interrupted`: its process died; the next operation took care of what it left. */
+  outcome: z.enum(["done", "undone", "interrupted"]),
+  ended: z.string(),
+  caller: z.string().optional(),
+  /** Of the tentacle after it. */
+  revision: z.number(),
+});
+
+/** How many operations the record remembers: it has room for far more, but is read at each look at the tentacle. */
+export const REMEMBERED = 20;
+
 /**
  * The release record of a tentacle: the only state a server keeps, and the journal of the operation under way. It lives
  * in the cluster as ConfigMap `<name>-release` and holds no secret.
@@ -36,20 +52,13 @@ const recordSchema = z.object({
       kind: z.string(),
       id: z.string(),
       since: z.string(),
+      caller: z.string().optional(),
       /** Dependencies of which nothing existed when the first unfinished operation began: safe to undo whole. Empty from the commit on. */
       absent: z.array(z.string()),
     })
     .optional(),
-  /** How the last operation ended that wrote anything. */
-  last: z
-    .object({
-      kind: z.string(),
-      id: z.string(),
-      since: z.string(),
-      outcome: z.enum(["done", "undone"]),
-      ended: z.string(),
-    })
-    .optional(),
+  /** The last operations that wrote anything, oldest first. */
+  history: z.array(endedSchema).optional(),
 });
 
 export type ReleaseRecord = z.output<typeof recordSchema>;
@@ -68,12 +77,35 @@ export function parseRecord(configMap: ConfigMap): ReleaseRecord | undefined {
   }
 }
 
-/** How an operation ended, for the record. */
-export function endedNow(
-  { kind, id, since }: Pick<NonNullable<ReleaseRecord["operation"]>, "kind" | "id" | "since">,
-  outcome: "done" | "undone",
-): NonNullable<ReleaseRecord["last"]> {
-  return { kind, id, since, outcome, ended: new Date().toISOString() };
+/** What the record keeps of an operation, and of whom it was. */
+interface Mark {
+  readonly kind: string;
+  readonly id: string;
+  readonly since: string;
+  readonly caller?: string | undefined;
+}
+
+/** The record with an operation under way; one that was open before was interrupted. */
+export function withBegun(
+  record: ReleaseRecord,
+  operation: NonNullable<ReleaseRecord["operation"]>,
+): ReleaseRecord {
+  const before = record.operation;
+  const open =
+    before === undefined || before.id === operation.id ? record : withEnded(record, before, "interrupted");
+  return { ...open, operation };
+}
+
+/** The record with what is kept of an operation that is over. */
+export function withEnded(
+  record: ReleaseRecord,
+  { kind, id, since, caller }: Mark,
+  outcome: z.output<typeof endedSchema>["outcome"],
+): ReleaseRecord {
+  const { revision, history = [] } = record;
+  const ended = new Date().toISOString();
+  const one = { kind, id, since, outcome, ended, revision, ...(caller !== undefined && { caller }) };
+  return { ...record, history: [...history, one].slice(-REMEMBERED) };
 }
 
 /** The ConfigMap of a record. */

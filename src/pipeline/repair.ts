@@ -28,7 +28,13 @@ export function createRepair(deps: PipelineDependencies, undeploy: Undeploy): Op
   }
 
   async function mend(identity: Identity, found: Deployed, call: OperationCall): Promise<RepairResult> {
-    const start = { kind: "repair", id: call.id ?? newOperationId(), identity, choose: () => [] };
+    const start = {
+      kind: "repair",
+      id: call.id ?? newOperationId(),
+      caller: call.caller,
+      identity,
+      choose: () => [],
+    };
     const drift = await driftBefore(identity, call.signal);
     const { state, timings } = await mending.run(start, call, options);
     const { workload, notRetired } = state;

@@ -12,6 +12,7 @@ import { type StepCall, type Steps, steps } from "./steps.ts";
 export interface OnDeployed {
   readonly kind: string;
   readonly id: string;
+  readonly caller?: string | undefined;
   readonly identity: Identity;
   /** Which dependencies of the contract get new credentials. */
   readonly choose: (checked: Validated & Checked) => readonly string[];
@@ -40,7 +41,7 @@ export function releaseDeployed(
 /** Under the lock, so that what is read stays true. */
 async function load(
   deps: PipelineDependencies,
-  { identity, kind, id, choose }: OnDeployed,
+  { identity, kind, id, caller, choose }: OnDeployed,
   call: StepCall,
 ): Promise<Loaded> {
   const source = await requireDeployedSource(deps, identity, call.signal);
@@ -48,7 +49,7 @@ async function load(
   const validated = validate(deps, request);
   const checked = await check(deps, request, validated, call);
   const rotate = new Set(choose({ ...validated, ...checked }));
-  return { ...startRelease({ kind, id, request, rotate }), ...validated, ...checked };
+  return { ...startRelease({ kind, id, caller, request, rotate }), ...validated, ...checked };
 }
 
 /**
@@ -63,6 +64,7 @@ export function createRotate(deps: PipelineDependencies): Operations["rotate"] {
     const start: OnDeployed = {
       kind: "rotate",
       id: call.id ?? newOperationId(),
+      caller: call.caller,
       identity,
       choose: (checked) => chosen(request, identity, checked),
     };

@@ -12,6 +12,7 @@ import type {
   ListRequest,
   ListResult,
   OperationCall,
+  PastOperation,
   OperationStatus,
   StatusRequest,
   StatusResult,
@@ -85,9 +86,18 @@ export function createStatus(
       ...(operation !== undefined && {
         operation: operation.id === remembered?.id ? { ...remembered, ...operation } : operation,
       }),
+      ...(request.history === true && { history: historyOf(record) }),
       next: nextStep(state, dependencies, drift),
     };
   };
+}
+
+function historyOf({ history = [] }: ReleaseRecord): readonly PastOperation[] {
+  return history.toReversed().map(({ ended, caller, ...rest }) => ({
+    ...rest,
+    ms: Math.max(0, Date.parse(ended) - Date.parse(rest.since)),
+    ...(caller !== undefined && { caller }),
+  }));
 }
 
 /** Builds `list`: a page of an enclave's tentacles. */

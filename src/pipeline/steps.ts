@@ -10,13 +10,13 @@ export interface StepCall {
   readonly guard: (signal: AbortSignal) => void;
   /** Says what the step is at, for a person or an agent who waits. */
   readonly progress: (message: string) => void;
-  /** Runs at the end of the operation, told the error it ended with; the last one deferred runs first. */
+  /** Runs at the end of the operation, told the error it ended with, and at which step; the last one deferred runs first. */
   readonly defer: (cleanup: Cleanup) => void;
   /** From here on nothing is undone: what the steps so far did stands, whatever the later ones do. */
   readonly commit: () => void;
 }
 
-type Cleanup = (error: unknown) => Promise<void> | void;
+type Cleanup = (error: unknown, step: string) => Promise<void> | void;
 
 /** How long what follows the commit may take, the waiting apart. */
 const AFTER_COMMIT_MS = 60_000;
@@ -89,9 +89,11 @@ function build<In, Out>(
       const guards: AbortSignal[] = [];
       let committed = false;
       let ended: unknown;
+      let at = "";
 
       const execution: Execution = {
         async step(name, work, undo) {
+          at = name;
           const own = committed ? AbortSignal.timeout(AFTER_COMMIT_MS) : call.signal;
           const signal = guards.length === 0 ? own : AbortSignal.any([own, ...guards]);
           signal.throwIfAborted();
@@ -130,7 +132,7 @@ function build<In, Out>(
           });
         throw ended;
       } finally {
-        for (const cleanup of cleanups) await cleanup(ended);
+        for (const cleanup of cleanups) await cleanup(ended, at);
       }
     },
   };

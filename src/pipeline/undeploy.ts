@@ -6,9 +6,9 @@ import type { Drift, RegistrarDefinition, Removal } from "../exoskeleton/registr
 import { createIdentity, type Identity } from "../tentacle/identity.ts";
 import { objectNames } from "../tentacle/manifests.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
-import { newOperationId, type OperationMark, takeLock } from "./operation.ts";
+import { announce, newOperationId, type OperationMark, takeLock } from "./operation.ts";
 import type { OperationCall, OperationStatus, UndeployRequest, UndeployResult } from "./operations.ts";
-import { endedNow, readRecord, recordName, type ReleaseRecord, writeRecord } from "./record.ts";
+import { readRecord, recordName, type ReleaseRecord, withBegun, withEnded, writeRecord } from "./record.ts";
 import { type StepCall, steps } from "./steps.ts";
 
 interface Start extends OperationMark {
@@ -69,7 +69,7 @@ export function createUndeploy(deps: PipelineDependencies): Undeploy {
       async run(state, { signal }) {
         const { identity, record } = state;
         if (record === undefined) return {};
-        const open = { ...record, operation: journalOf(state, record) };
+        const open = withBegun(record, journalOf(state, record));
         await writeRecord(deps.cluster, identity, open, signal);
         return {};
       },
@@ -95,6 +95,10 @@ export function createUndeploy(deps: PipelineDependencies): Undeploy {
           await deps.cluster.remove(identity, [{ kind: "ConfigMap", name: recordName(identity) }], signal);
         else if (record !== undefined)
           await writeRecord(deps.cluster, identity, undeployed(deps, record, state), signal);
+        const warning = failed.length > 0;
+        const outcome = warning ? `left ${failed.length} part(s) that could not be removed` : "is done";
+        const text = `${state.kind} (operation ${state.id}) ${outcome}`;
+        await announce(deps, identity, { warning, text });
         return {};
       },
     });
@@ -110,6 +114,7 @@ export function createUndeploy(deps: PipelineDependencies): Undeploy {
       finishes,
       kind: force ? "undeploy --force" : "undeploy",
       id: call.id ?? newOperationId(),
+      caller: call.caller,
       since: new Date().toISOString(),
     };
     const { state, timings } = await undeploying.run(start, call, {
@@ -234,10 +239,11 @@ async function unregister(
 }
 
 function journalOf(
-  { kind, id, since }: Pick<Start, "kind" | "id" | "since">,
+  { kind, id, since, caller }: Pick<Start, "kind" | "id" | "since" | "caller">,
   { operation }: ReleaseRecord,
 ): NonNullable<ReleaseRecord["operation"]> {
-  return { kind, id, since, absent: operation?.absent ?? [] };
+  const absent = operation?.absent ?? [];
+  return { kind, id, since, absent, ...(caller !== undefined && { caller }) };
 }
 
 function keepsData({ keepsNothing }: RegistrarDefinition): boolean {
@@ -249,7 +255,8 @@ function undeployed(
   record: ReleaseRecord,
   state: Start & Unregistered,
 ): ReleaseRecord {
-  const { operation: _before, pending: _ended, ...rest } = record;
+  // As the journal has it, which knows of an operation that was interrupted before this one.
+  const { operation, pending: _ended, ...rest } = withBegun(record, journalOf(state, record));
   const unfinished = state.failed.length > 0;
   const gone = deps.exoskeleton.services.filter(({ definition }) => !unfinished && !keepsData(definition));
   const dependencies = Object.fromEntries(
@@ -257,12 +264,8 @@ function undeployed(
       .filter(([name]) => !gone.some(({ definition }) => definition.dependency === name))
       .map(([name, entry]) => [name, { ...entry, state: "retained" as const }]),
   );
-  return {
-    ...rest,
-    state: "undeployed",
-    dependencies,
-    ...(unfinished ? { operation: journalOf(state, record) } : { last: endedNow(state, "done") }),
-  };
+  const undone = { ...rest, state: "undeployed" as const, dependencies };
+  return unfinished ? { ...undone, operation } : withEnded(undone, state, "done");
 }
 
 /** Says that there is no such tentacle, and which there are; or why the operation failed that would have made it. */

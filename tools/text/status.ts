@@ -3,6 +3,7 @@ import type {
   DependencyStatus,
   ListResult,
   OperationStatus,
+  PastOperation,
   StatusResult,
   TentacleSummary,
 } from "../../src/pipeline/operations.ts";
@@ -26,6 +27,7 @@ export function statusText(result: StatusResult): string {
     objects,
     drift = [],
     events = [],
+    history = [],
   } = result;
   const since = deployedAt === undefined ? "" : `, deployed ${deployedAt}`;
   return [
@@ -41,6 +43,7 @@ export function statusText(result: StatusResult): string {
       ? []
       : [`Stages: ${plain(stages.map((stage) => stage.join(" + ")).join(" -> "), 600)}`]),
     ...bullets(events.slice(-EVENTS).map(eventLine), EVENTS),
+    ...bullets(history.map(pastLine), history.length),
     ...(objects === undefined ? [] : [`Objects: ${plain(objects.join(", "), 600)}`]),
     `Next: ${plain(result.next, 400)}`,
   ].join("\n");
@@ -63,6 +66,11 @@ export function listText({ enclave, tentacles, next }: ListResult): string {
 export function summaryLine({ name, version, state, dependencies }: TentacleSummary): string {
   const uses = dependencies.length === 0 ? "" : ` (${plain(dependencies.join(", "), 80)})`;
   return `${name} ${plain(version, 30)} ${state}${uses}`;
+}
+
+function pastLine({ since, kind, id, outcome, ms, caller, revision }: PastOperation): string {
+  const by = caller === undefined ? "" : ` by ${plain(caller, 60)}`;
+  return `${since} ${plain(kind, 60)} (${plain(id, 40)}) ${outcome} after ${ms} ms${by}, revision ${revision}`;
 }
 
 function operationLine(operation: OperationStatus): string {

@@ -1,9 +1,13 @@
+import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import type { Identity } from "../../tentacle/identity.ts";
 import type { ClusterEvent } from "../cluster.ts";
+import { MANAGER } from "../objects.ts";
+import { isOwned } from "../ownership.ts";
 import type { Api } from "./api.ts";
 import { oneLine } from "./errors.ts";
-import { listAll } from "./objects.ts";
+import { getObject, listAll, proofOf } from "./objects.ts";
+import { collection } from "./paths.ts";
 
 /** The newest of them: an API server keeps them for an hour, and a pod that crashes makes many. */
 const SHOWN = 10;
@@ -67,5 +71,43 @@ async function listEvents(
       count: event.count ?? 1,
       at: event.lastTimestamp ?? event.eventTime ?? event.firstTimestamp ?? "",
     };
+  });
+}
+
+/** Adds an event to the Deployment of a tentacle, or to its release record where there is none. */
+export async function writeEvent(
+  api: Api,
+  identity: Identity,
+  { warning, reason, message }: Pick<ClusterEvent, "warning" | "reason" | "message">,
+  signal: AbortSignal,
+): Promise<void> {
+  const { enclave: namespace, name } = identity;
+  const key = { kind: "Deployment", namespace, name } as const;
+  const live = await getObject(api, key, { metadataOnly: true, signal });
+  const object =
+    live !== undefined && isOwned(live.json, identity, proofOf(live.json))
+      ? { kind: "Deployment", apiVersion: "apps/v1", name, uid: live.metadata.uid }
+      : { kind: "ConfigMap", apiVersion: "v1", name: `${name}-release` };
+  const now = new Date(api.now()).toISOString().replace(/\.\d+Z$/, "Z");
+  await api.send({
+    verb: "create",
+    place: collection("Event", namespace),
+    query: { fieldManager: MANAGER },
+    body: {
+      apiVersion: "v1",
+      kind: "Event",
+      metadata: { name: `${name}.${randomBytes(8).toString("hex")}`, namespace },
+      involvedObject: { ...object, namespace },
+      type: warning ? "Warning" : "Normal",
+      reason,
+      // An API server takes at most 1,024 characters.
+      message: oneLine(message, 1_000),
+      source: { component: MANAGER },
+      reportingComponent: MANAGER,
+      firstTimestamp: now,
+      lastTimestamp: now,
+      count: 1,
+    },
+    signal,
   });
 }

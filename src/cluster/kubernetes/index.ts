@@ -14,6 +14,7 @@ import { connect, type ConnectionOptions } from "./connection.ts";
 import { driftOf } from "./drift.ts";
 import { listEnclaves, namespaceExists, requireEnclave } from "./enclaves.ts";
 import { runEngine } from "./engine-proxy.ts";
+import { writeEvent } from "./events.ts";
 import { createLastSeen } from "./last-seen.ts";
 import { readLockHolder, takeLock } from "./lock.ts";
 import { extract, ownFields } from "./managed-fields.ts";
@@ -144,6 +145,7 @@ export async function createKubernetesCluster(options: KubernetesClusterOptions)
     rollout: (identity, call) => waitForRollout(api, identity, call),
     workload: (identity, signal) => readWorkload(api, identity, signal),
     events: (identity, signal) => readWorkloadEvents(api, identity, signal),
+    announce: (identity, event, signal) => writeEvent(api, identity, event, signal),
     workloads: (enclave, names, signal) => readWorkloads(api, enclave, names, signal),
     run: (identity, input, signal) => runEngine(api, reach, identity, input, signal),
     logs: (identity, { tail, signal }) => readLogs(api, identity, tail, signal),

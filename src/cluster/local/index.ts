@@ -239,6 +239,7 @@ export function createLocalCluster(options: LocalClusterOptions): Cluster {
     workload: (identity) => workloads.now(identity),
     // What happened to a child process stands in its log.
     events: async () => [],
+    announce: async () => undefined,
     workloads: (enclave, names) =>
       Promise.all(names.map((name) => workloads.now(createIdentity(enclave, name)))),
 

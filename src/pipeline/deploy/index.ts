@@ -26,6 +26,7 @@ export function createDeploy(
     const start = startRelease({
       kind: "deploy",
       id: call.id ?? newOperationId(),
+      caller: call.caller,
       request,
       rotate: new Set(),
     });

@@ -2,7 +2,7 @@ import { Unavailable } from "../../errors.ts";
 import { type CredentialSet, secretValues } from "../credentials.ts";
 import type { PipelineDependencies } from "../dependencies.ts";
 import type { DependencyReport } from "../operations.ts";
-import { endedNow, recordName, type ReleaseRecord, writeRecord } from "../record.ts";
+import { recordName, type ReleaseRecord, withBegun, withEnded, writeRecord } from "../record.ts";
 import type { StepCall } from "../steps.ts";
 import type { Checked, Validated } from "./check.ts";
 import type { Plan } from "./plan.ts";
@@ -26,7 +26,7 @@ export async function openJournal(
   { signal }: StepCall,
 ): Promise<void> {
   if (state.unchanged) return;
-  const { identity, tentacle, record, inspections, kind, id, since } = state;
+  const { identity, tentacle, record, inspections, kind, id, since, caller } = state;
   const absentNow = Object.entries(inspections)
     .filter(([, { exists }]) => !exists)
     .map(([dependency]) => dependency);
@@ -40,8 +40,8 @@ export async function openJournal(
     dependencies: {},
   };
   const absent = [...new Set([...(record?.operation?.absent ?? []), ...absentNow])];
-  const operation = { kind, id, since, absent };
-  await writeRecord(deps.cluster, identity, { ...base, operation }, signal);
+  const operation = { kind, id, since, absent, ...(caller !== undefined && { caller }) };
+  await writeRecord(deps.cluster, identity, withBegun(base, operation), signal);
 }
 
 /**
@@ -58,7 +58,7 @@ export async function closeJournalUndone(
   const signal = AbortSignal.timeout(30_000);
   if (record === undefined)
     await deps.cluster.remove(identity, [{ kind: "ConfigMap", name: recordName(identity) }], signal);
-  else await writeRecord(deps.cluster, identity, { ...record, last: endedNow(state, "undone") }, signal);
+  else await writeRecord(deps.cluster, identity, withEnded(record, state, "undone"), signal);
 }
 
 /** Provisions all services side by side. When one fails the others still end first, so that the undo sees all of them. */

@@ -2,8 +2,9 @@ import type { Workload } from "../../cluster/cluster.ts";
 import type { Registration } from "../../exoskeleton/registrar.ts";
 import { stagesOf } from "../../tentacle/graph.ts";
 import type { PipelineDependencies } from "../dependencies.ts";
+import { announce } from "../operation.ts";
 import type { DeployRequest } from "../operations.ts";
-import { endedNow, readRecord, type ReleaseRecord, writeRecord } from "../record.ts";
+import { readRecord, type ReleaseRecord, withBegun, withEnded, writeRecord } from "../record.ts";
 import type { RunOptions, StepCall, Steps } from "../steps.ts";
 import { type AppliedSoFar, applyObjects, undoApply } from "./apply.ts";
 import type { Checked, Validated } from "./check.ts";
@@ -23,6 +24,8 @@ export interface Release {
   /** `deploy`, `rotate`, `repair`: for the lock and the journal. */
   readonly kind: string;
   readonly id: string;
+  /** Whose it is. */
+  readonly caller?: string | undefined;
   /** RFC 3339. */
   readonly since: string;
   readonly request: DeployRequest;
@@ -41,7 +44,7 @@ export type Released = Plan &
   Rendered & { readonly revision: number; readonly workload: Workload; readonly notRetired: NotRetired };
 
 /** Where every release begins. */
-export function startRelease(of: Pick<Release, "kind" | "id" | "request" | "rotate">): Release {
+export function startRelease(of: Pick<Release, "kind" | "id" | "caller" | "request" | "rotate">): Release {
   return {
     ...of,
     since: new Date().toISOString(),
@@ -142,7 +145,7 @@ async function commit(
   state: Ready & Plan & Provisioned,
   { signal }: StepCall,
 ): Promise<number> {
-  const { identity, tentacle, record, reports, unchanged, kind, id, since } = state;
+  const { identity, tentacle, record, reports, unchanged, kind, id, since, caller } = state;
   const revision = record?.revision ?? 0;
   if (unchanged) return revision;
   const retained = Object.entries(record?.dependencies ?? {}).map(
@@ -152,6 +155,7 @@ async function commit(
     ({ dependency, service, names }) => [dependency, { service, state: "active" as const, names }] as const,
   );
   const now = new Date().toISOString();
+  const operation = { kind, id, since, absent: [], ...(caller !== undefined && { caller }) };
   const next: ReleaseRecord = {
     format: 1,
     version: tentacle.version,
@@ -166,7 +170,8 @@ async function commit(
       ]),
     ),
     pending: [...pendingOf(state)],
-    operation: { kind, id, since, absent: [] },
+    operation,
+    history: record && withBegun(record, operation).history,
   };
   await writeRecord(deps.cluster, identity, next, signal);
   return next.revision;
@@ -187,11 +192,11 @@ async function closeJournal(
   if (record === undefined) return;
   const { operation: _ended, pending: _before, ...rest } = record;
   const pending = [...notRetired.pending];
-  const last = endedNow(state, "done");
-  await writeRecord(
-    deps.cluster,
-    identity,
-    { ...rest, last, ...(pending.length > 0 && { pending }) },
-    signal,
-  );
+  const closed = { ...rest, ...(pending.length > 0 && { pending }) };
+  await writeRecord(deps.cluster, identity, withEnded(closed, state, "done"), signal);
+  const { kind, id } = state;
+  await announce(deps, identity, {
+    warning: false,
+    text: `${kind} (operation ${id}) is done: revision ${closed.revision}`,
+  });
 }
