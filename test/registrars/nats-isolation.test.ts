@@ -195,7 +195,7 @@ describe.skipIf(!server.available).each(modes)("one tentacle on NATS %s attacks 
     ).toMatch(/permissions violation for subscription/i);
   });
 
-  it("exhausts only its own connections; its register still sees that the credentials work", async () => {
+  it("fault 43: exhausts only its own connections; its register still sees that the credentials work", async () => {
     for (let count = 0; count < LIMITS.conn; count++) await open(attackerCredentials);
     await refusal(open(attackerCredentials));
     await (await open(victimCredentials)).flush();
@@ -207,7 +207,7 @@ describe.skipIf(!server.available).each(modes)("one tentacle on NATS %s attacks 
     expect((await registrar.inspect(attackerId, attackerCredentials, call())).drift).toEqual([]);
   });
 
-  it("exhausts only its own subscriptions", async () => {
+  it("fault 43: exhausts only its own subscriptions", async () => {
     const connection = await open(attackerCredentials);
     const refused = new Set<string>();
     void (async () => {
@@ -221,7 +221,7 @@ describe.skipIf(!server.available).each(modes)("one tentacle on NATS %s attacks 
     await trySubscribe(await open(victimCredentials), `${subjectPrefix(victimId)}>`);
   });
 
-  it("exhausts only its own streams, consumers and storage", async () => {
+  it("fault 43: exhausts only its own streams, consumers and storage", async () => {
     const { streams, consumers } = await jetstreamManager(await open(attackerCredentials));
     const add = (name: string, more: object = {}) =>
       streams.add({ name, subjects: [`${subjectPrefix(attackerId)}${name}`], ...more });

@@ -142,7 +142,7 @@ describe.skipIf(!shared.available)("a NATS server", () => {
     expect((await refusal(registrar.register(one, undefined, call()))).reason).toBe("permission");
   });
 
-  it("whose account store is full says so, and takes the next when one is deleted", async () => {
+  it("fault 32: whose account store is full says so, and takes the next when one is deleted", async () => {
     // The system account takes one of the two places.
     const server = await started(runOperatorMode({ limit: 2 }));
     const registrar = await registrarOf(server);

@@ -50,7 +50,7 @@ describe.skipIf(!server.available)("removal of everything below a prefix", () =>
 
   const identity = (name = "t") => createIdentity("purge", `${name}-${randomBytes(4).toString("hex")}`);
 
-  test("1,500 objects go with progress; a neighbour whose name begins alike keeps its own", async () => {
+  test("fault 33: 1,500 objects go with progress; a neighbour whose name begins alike keeps its own", async () => {
     const registrar = await on(plain);
     const one = identity("hello");
     const neighbour = createIdentity("purge", `${one.name}-2`);
@@ -71,7 +71,7 @@ describe.skipIf(!server.available)("removal of everything below a prefix", () =>
     await registrar.unregister(neighbour, { data: "delete" }, call());
   });
 
-  test("cut off half way, it ends the access first and goes on with what is left", async () => {
+  test("fault 33: cut off half way, it ends the access first and goes on with what is left", async () => {
     const registrar = await on(plain);
     const one = identity();
     const { credentials } = await registrar.register(one, undefined, call());
@@ -87,7 +87,7 @@ describe.skipIf(!server.available)("removal of everything below a prefix", () =>
     expect(await objectsOf(plain, one)).toEqual([]);
   });
 
-  test("a versioned bucket: versions, delete markers and 50 unfinished uploads go", async () => {
+  test("fault 34: a versioned bucket: versions, delete markers and 50 unfinished uploads go", async () => {
     const registrar = await on(versioned);
     const one = identity();
     const { credentials } = await registrar.register(one, undefined, call());
@@ -159,7 +159,7 @@ describe.skipIf(!server.available)("removal of everything below a prefix", () =>
     expect(await objectsOf(plain, one)).toEqual([]);
   });
 
-  test("locked objects are counted and reported, all else goes, and the rest is still known as ours", async () => {
+  test("fault 34: locked objects are counted and reported, all else goes, and the rest is still known as ours", async () => {
     const registrar = await on(locked);
     const one = identity();
     const { credentials } = await registrar.register(one, undefined, call());
