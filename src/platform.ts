@@ -14,6 +14,7 @@ import { createLogger, type Logger } from "./log.ts";
 import { createOperations } from "./pipeline/index.ts";
 import { createLasting } from "./pipeline/lasting.ts";
 import type { Operations } from "./pipeline/operations.ts";
+import type { StepObserver } from "./pipeline/steps.ts";
 import { createRedactor, type Redactor } from "./redact.ts";
 import { packageVersion } from "./version.ts";
 
@@ -49,6 +50,7 @@ export interface PlatformOptions {
   readonly countLocks?: (take: Cluster["lock"]) => Cluster["lock"];
   /** Learns every secret; a new one by default. */
   readonly redactor?: Redactor;
+  readonly observer?: StepObserver;
 }
 
 /** Puts configuration, cluster, services and operations together. Throws InvalidInput for a bad configuration. */
@@ -83,6 +85,7 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
     pod: config.pod,
     log,
     onSecret: (value) => redactor.add(value),
+    observer: options.observer,
   });
   const audit = createAuditLog(await auditFileOf(config, options), log);
   const tracing = config.tracing

@@ -1,0 +1,142 @@
+import { inject } from "vitest";
+import { createIdentity, type Identity } from "../../src/tentacle/identity.ts";
+import { operate } from "../support/nats.ts";
+import {
+  createTestPlatform,
+  ECHO,
+  freshCall,
+  freshName,
+  type TestPlatform,
+  workflowOf,
+} from "../support/platform.ts";
+import { storeOf } from "../support/rustfs-registrar.ts";
+import type { Services } from "./census.ts";
+import type { Order } from "./orders.ts";
+import { createServers, type Servers } from "./servers.ts";
+
+/** Real services, a server of this process that runs the tentacles, and server processes to kill. */
+export interface Stage extends Services {
+  readonly platform: TestPlatform;
+  readonly enclave: string;
+  readonly servers: Servers;
+  close(): Promise<void>;
+}
+
+/** Why the fault suite cannot run here; undefined when it can. */
+export function missingServices(): string | undefined {
+  const { postgres, nats, rustfs } = inject("services");
+  for (const service of [postgres, nats, rustfs]) if (!service.available) return service.reason;
+  return undefined;
+}
+
+export async function openStage(): Promise<Stage> {
+  const services = inject("services");
+  if (!services.nats.available) throw new Error(services.nats.reason);
+  const platform = await createTestPlatform(services);
+  // From now on this process runs the tentacles of the state folder, so that a killed one need not.
+  await platform.cluster.probe(freshCall().signal);
+  const [operator, servers] = [
+    await operate(services.nats),
+    createServers(platform.stateDir, platform.environment),
+  ];
+  return {
+    platform,
+    operator,
+    store: storeOf(services.rustfs, "tentacular-test"),
+    enclave: freshName("faults"),
+    servers,
+    async close() {
+      await servers.close();
+      await operator.close();
+      await platform.close();
+    },
+  };
+}
+
+const FIRST = ["tentacular-postgres", "tentacular-nats"];
+const CHANGED = ["tentacular-postgres", "tentacular-rustfs"];
+const ALL = ["tentacular-postgres", "tentacular-nats", "tentacular-rustfs"];
+/** A node whose engine never gets ready. */
+const BROKEN = 'throw new Error("this node cannot be loaded");\nexport default () => 1;\n';
+
+/** An operation that is killed: what is there before, what is done, and how it is finished. */
+export interface Scenario {
+  readonly name: string;
+  readonly before: readonly string[] | undefined;
+  /** Source of the node that is there before. */
+  readonly source?: string;
+  readonly order: (enclave: string, name: string) => Order;
+  /** Dependencies of the plain deploy that finishes it; absent: a plain undeploy --force does. */
+  readonly finish: readonly string[] | undefined;
+}
+
+/** A deploy of a tentacle with these dependencies. */
+export function deployOrder(
+  enclave: string,
+  name: string,
+  dependencies: readonly string[],
+  source = ECHO,
+): Order {
+  const request = { enclave, workflow: workflowOf(name, dependencies), files: { "nodes/one.ts": source } };
+  return { operation: "deploy", request };
+}
+
+export function undeployOrder(enclave: string, name: string, force: boolean): Order {
+  return { operation: "undeploy", request: { enclave, name, force } };
+}
+
+export function rotateOrder(enclave: string, name: string): Order {
+  return { operation: "rotate", request: { enclave, name } };
+}
+
+export const scenarios = {
+  deploy: {
+    name: "deploy",
+    before: undefined,
+    order: (enclave, name) => deployOrder(enclave, name, ALL),
+    finish: ALL,
+  },
+  redeploy: {
+    name: "a redeploy with a changed contract",
+    before: FIRST,
+    order: (enclave, name) => deployOrder(enclave, name, CHANGED),
+    finish: CHANGED,
+  },
+  rotate: { name: "rotate", before: ALL, order: rotateOrder, finish: ALL },
+  rotateInVain: {
+    name: "a rotate whose rollout fails",
+    before: ALL,
+    source: BROKEN,
+    order: rotateOrder,
+    finish: ALL,
+  },
+  undeploy: {
+    name: "undeploy",
+    before: ALL,
+    order: (enclave, name) => undeployOrder(enclave, name, false),
+    finish: ALL,
+  },
+  force: {
+    name: "undeploy --force",
+    before: ALL,
+    order: (enclave, name) => undeployOrder(enclave, name, true),
+    finish: undefined,
+  },
+} as const satisfies Readonly<Record<string, Scenario>>;
+
+/** Does by this process's server what an order says. */
+export async function carryOut({ platform: { operations } }: Stage, order: Order): Promise<void> {
+  if (order.operation === "deploy") await operations.deploy(order.request, freshCall());
+  else if (order.operation === "rotate") await operations.rotate(order.request, freshCall());
+  else await operations.undeploy(order.request, freshCall());
+}
+
+/** A tentacle of its own in the state that a scenario begins with. */
+export async function prepare(
+  stage: Stage,
+  { before, source }: Scenario,
+): Promise<{ readonly identity: Identity; readonly name: string }> {
+  const name = freshName("k");
+  if (before !== undefined) await carryOut(stage, deployOrder(stage.enclave, name, before, source));
+  return { identity: createIdentity(stage.enclave, name), name };
+}
