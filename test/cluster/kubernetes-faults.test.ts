@@ -20,7 +20,7 @@ import { configMap, freshIdentity, secret } from "./kubernetes-objects.ts";
 const server = await testKubernetes();
 const skip = server.available ? "" : `: ${server.reason}`;
 
-describe.skipIf(!server.available)(`an API server that fails${skip}`, () => {
+describe.skipIf(!server.available)(`fault 26: an API server that fails${skip}`, () => {
   const { signal } = new AbortController();
   let enclave: TestEnclave;
   let proxy: ApiProxy;

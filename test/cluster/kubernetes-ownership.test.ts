@@ -38,7 +38,7 @@ describe.skipIf(!server.available)(`objects on a real API server${skip}`, () => 
     );
 
   describe("of somebody else", () => {
-    it("stay byte-equal though their labels were forged to be a tentacle's", async () => {
+    it("fault 49: stay byte-equal though their labels were forged to be a tentacle's", async () => {
       const identity = freshIdentity(enclave.name);
       const forged = configMap(identity, "code", { mine: "yes" });
       await enclave.kubectl.send(

@@ -90,7 +90,7 @@ describe("a tentacle's folder", () => {
     expect((await refusal()).message).toMatch(message);
   });
 
-  test("refuses a file of 1 GiB by its size, with size and limit", async () => {
+  test("fault 17: refuses a file of 1 GiB by its size, with size and limit", async () => {
     put("nodes/a.ts", "");
     truncateSync(join(root, "nodes/a.ts"), 2 ** 30);
     const before = process.memoryUsage().rss;
@@ -107,7 +107,7 @@ describe("a tentacle's folder", () => {
     expect((await refusal()).message).toBe(".secrets/x has 1 GiB; at most 256 KiB are allowed");
   });
 
-  test("refuses too many files, and too many bytes in all", async () => {
+  test("fault 17: refuses too many files, and too many bytes in all", async () => {
     for (let index = 0; index < 501; index += 1) put(`n/${index}.ts`, "");
     expect((await refusal()).message).toMatch(/more than 500 files of code/);
     rmSync(join(root, "n"), { recursive: true });
@@ -115,7 +115,7 @@ describe("a tentacle's folder", () => {
     expect((await refusal()).message).toMatch(/more than 900 KiB/);
   });
 
-  test("gives up on a folder with very many entries", async () => {
+  test("fault 17: gives up on a folder with very many entries", async () => {
     mkdirSync(join(root, "data"));
     for (let index = 0; index < 20_001; index += 1) writeFileSync(join(root, "data", String(index)), "");
     expect((await refusal()).message).toMatch(/more than 20000 entries/);

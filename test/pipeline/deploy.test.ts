@@ -230,7 +230,7 @@ describe.skipIf(reason !== undefined)("with Postgres and NATS", () => {
     });
   });
 
-  test("20 deploys at once give one tentacle with one credential, the one in its Secret", async () => {
+  test("fault 23: 20 deploys at once give one tentacle with one credential, the one in its Secret", async () => {
     const outcomes = await Promise.allSettled(
       Array.from({ length: 20 }, () => platform.operations.deploy(requestOf("crowded"), freshCall())),
     );

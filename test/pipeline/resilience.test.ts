@@ -35,7 +35,7 @@ describe.skipIf(reason !== undefined)("a platform with Postgres", () => {
     await platform.close();
   });
 
-  test("two servers that deploy one tentacle 10 times each leave one credential, the one in its Secret", async () => {
+  test("fault 23: two servers that deploy one tentacle 10 times each leave one credential, the one in its Secret", async () => {
     const second: Platform = await createPlatform({
       environment: platform.environment,
       stateDir: platform.stateDir,
@@ -64,7 +64,7 @@ describe.skipIf(reason !== undefined)("a platform with Postgres", () => {
     }
   });
 
-  test("no secret is in anything but the Secret: results, errors, objects, logs, the server's log", async () => {
+  test("fault 56: no secret is in anything but the Secret: results, errors, objects, logs, the server's log", async () => {
     const { operations } = platform;
     const name = "canary";
     const workflow = workflowOf(name, ["tentacular-postgres"]).replace(
@@ -130,7 +130,7 @@ describe.skipIf(reason !== undefined)("a platform with Postgres", () => {
 });
 
 describe("a platform whose services are down", () => {
-  test("starts, says so in the flags, refuses only what needs them, and deploys the rest", async () => {
+  test("fault 20: starts, says so in the flags, refuses only what needs them, and deploys the rest", async () => {
     // A listener that accepts and never says a word: the worst way to be down.
     const mute = createServer(() => undefined);
     await new Promise<void>((listening) => mute.listen(0, "127.0.0.1", listening));

@@ -252,7 +252,7 @@ export function describeRegistrar(under: RegistrarUnderTest): void {
     });
 
     for (const damage of under.damages)
-      test(`damage is shown and mended: ${damage.name}`, async () => {
+      test(`faults 29, 30: damage is shown and mended: ${damage.name}`, async () => {
         const { identity, credentials } = await registered();
         await under.write(credentials, "kept");
         await damage.apply(identity, credentials);
@@ -265,7 +265,7 @@ export function describeRegistrar(under: RegistrarUnderTest): void {
         await expectHealthy(identity, mended.credentials);
       });
 
-    test("unregister that keeps the data ends login and sessions; register finds the data", async () => {
+    test("fault 35: unregister that keeps the data ends login and sessions; register finds the data", async () => {
       const { identity, credentials } = await registered();
       await under.write(credentials, "kept");
       const session = await under.openSession(credentials);

@@ -136,7 +136,7 @@ describe.skipIf(!shared.available)("a NATS server with accounts in its configura
     await store(credentials, "text");
   });
 
-  it("gets the accounts of tentacles that are deployed at once by two servers, and keeps foreign text", async () => {
+  it("fault 25: gets the accounts of tentacles that are deployed at once by two servers, and keeps foreign text", async () => {
     const server = await started(runWithAccounts());
     const registrars = await Promise.all([
       createAccountsRegistrar(server),

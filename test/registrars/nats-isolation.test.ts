@@ -99,13 +99,13 @@ describe.skipIf(!server.available).each(modes)("one tentacle on NATS %s attacks 
     );
   });
 
-  it("may not subscribe to the victim's subjects or inbox", async () => {
+  it("fault 42: may not subscribe to the victim's subjects or inbox", async () => {
     const connection = await open(attackerCredentials);
     for (const subject of [`${subjectPrefix(victimId)}>`, `${inboxPrefix(victimId)}.>`])
       expect(await refusal(trySubscribe(connection, subject))).toMatch(/permissions violation/i);
   });
 
-  it("may not ask the server about others, nor change accounts", async () => {
+  it("fault 42: may not ask the server about others, nor change accounts", async () => {
     const connection = await open(attackerCredentials);
     const account = String(registrar.names(victimId).account);
     for (const subject of [
@@ -123,7 +123,7 @@ describe.skipIf(!server.available).each(modes)("one tentacle on NATS %s attacks 
       );
   });
 
-  it("reaches nobody by publishing to the victim's subjects", async () => {
+  it("fault 42: reaches nobody by publishing to the victim's subjects", async () => {
     const victim = await open(victimCredentials);
     const received: string[] = [];
     victim.subscribe(`${subjectPrefix(victimId)}>`, {
@@ -243,7 +243,7 @@ describe.skipIf(!server.available).each(modes)("one tentacle on NATS %s attacks 
   });
 });
 
-describe("the subjects of any tentacle", () => {
+describe("fault 5: the subjects of any tentacle", () => {
   const label = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/);
 
   it("hold no wildcard and no more tokens than they should", () => {

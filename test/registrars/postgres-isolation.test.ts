@@ -119,7 +119,7 @@ describe.skipIf(!server.available)("a second tentacle attacks the first in Postg
     ],
   ];
 
-  test.each(attacks)("is refused when it %s", async (_, sql) => {
+  test.each(attacks)("fault 38: is refused when it %s", async (_, sql) => {
     const connection = await attacker.sql.reserve();
     try {
       await expect(connection.unsafe(sql(victim, attacker))).rejects.toMatchObject({ code: DENIED });
@@ -146,7 +146,7 @@ describe.skipIf(!server.available)("a second tentacle attacks the first in Postg
     }
   });
 
-  test("cannot open its schema or its role to others", async () => {
+  test("fault 40: cannot open its schema or its role to others", async () => {
     // By a role that is not the owner, this is a warning and no error: what counts is that nothing changed.
     await attacker.sql.unsafe(`GRANT USAGE ON SCHEMA ${attacker.schema} TO ${victim.schema}`).catch(() => {});
     await expect(attacker.sql.unsafe(`GRANT ${attacker.schema} TO ${victim.schema}`)).rejects.toMatchObject({
@@ -170,7 +170,7 @@ describe.skipIf(!server.available)("a second tentacle attacks the first in Postg
     connection.release();
   });
 
-  test("changing its own password shows as drift, and register replaces the login", async () => {
+  test("fault 40: changing its own password shows as drift, and register replaces the login", async () => {
     const third = await tenant("password");
     await third.sql.unsafe(
       `SET ROLE NONE; ALTER ROLE ${String(third.credentials.user)} PASSWORD 'its-own-choice'`,
@@ -191,7 +191,7 @@ describe.skipIf(!server.available)("a second tentacle attacks the first in Postg
     await registrar.unregister(third.identity, { data: "delete" }, call());
   });
 
-  test("pointing its own sessions elsewhere shows as drift and is mended", async () => {
+  test("fault 40: pointing its own sessions elsewhere shows as drift and is mended", async () => {
     const third = await tenant("search-path");
     const user = String(third.credentials.user);
     await third.sql.unsafe(`
@@ -211,7 +211,7 @@ describe.skipIf(!server.available)("a second tentacle attacks the first in Postg
     await registrar.unregister(third.identity, { data: "delete" }, call());
   });
 
-  test("with all its connections in use, others deploy, and so does it", async () => {
+  test("fault 41: with all its connections in use, others deploy, and so does it", async () => {
     const third = await tenant("greedy");
     const greedy = database.client(third.credentials, 30);
     // A lock that somebody else has holds every connection until the ones beyond the limit are refused.
@@ -251,7 +251,7 @@ describe.skipIf(!server.available)("a second tentacle attacks the first in Postg
     await Promise.all(holders.map((holder) => holder.end({ timeout: 0 })));
   });
 
-  test("flooding notifications and spilling sorts to disk, it keeps nobody from deploying", async () => {
+  test("fault 41: flooding notifications and spilling sorts to disk, it keeps nobody from deploying", async () => {
     const third = await tenant("flooding");
     const { sql } = third;
     await sql`SET work_mem = '64kB'`;
@@ -269,7 +269,7 @@ describe.skipIf(!server.available)("a second tentacle attacks the first in Postg
     }
   });
 
-  test("holding advisory locks and table locks, it delays no deploy of others", async () => {
+  test("fault 41: holding advisory locks and table locks, it delays no deploy of others", async () => {
     const connection = await attacker.sql.reserve();
     await connection.unsafe("BEGIN");
     await connection.unsafe("SELECT pg_advisory_xact_lock(n) FROM generate_series(0, 1000) n");
@@ -283,7 +283,7 @@ describe.skipIf(!server.available)("a second tentacle attacks the first in Postg
     connection.release();
   });
 
-  test("with an open transaction on locked tables and objects outside its role, it is removed whole", async () => {
+  test("fault 36: with an open transaction on locked tables and objects outside its role, it is removed whole", async () => {
     const third = await tenant("stubborn");
     await third.sql.unsafe(`
       CREATE TABLE held (n int);
@@ -301,7 +301,7 @@ describe.skipIf(!server.available)("a second tentacle attacks the first in Postg
     expect(await remains(third)).toEqual([]);
   });
 
-  test("what it left in another database and as a large object goes too", async () => {
+  test("fault 37: what it left in another database and as a large object goes too", async () => {
     const third = await tenant("scattered");
     const { root, settings } = database;
     // Doors that the set-up closes: a server that an operator left open.
@@ -334,7 +334,7 @@ describe.skipIf(!server.available)("a second tentacle attacks the first in Postg
     }
   });
 
-  test("a right that somebody else gave it is reported, and the rest goes", async () => {
+  test("fault 37: a right that somebody else gave it is reported, and the rest goes", async () => {
     const third = await tenant("favoured");
     await third.sql.end();
     const { root } = database;

@@ -39,7 +39,7 @@ describe.skipIf(!server.available)("object store that fails", () => {
     return [...(await objectsOf(direct, of)), ...(await admin.users(base)), ...(await admin.policies(base))];
   }
 
-  test("a connection cut after the server has done it, once for each kind of request, is made good", async () => {
+  test("fault 21: a connection cut after the server has done it, once for each kind of request, is made good", async () => {
     const cut = new Set<string>();
     proxy.decide((request) => {
       const kind = `${request.method} ${request.path.replace(/\?.*/, "")} ${request.accessKey.slice(0, 3)}`;

@@ -20,7 +20,7 @@ import { createRustfs, storeOf } from "../support/rustfs-registrar.ts";
 const server = inject("services").rustfs;
 if (!server.available) console.warn(`skipped: ${server.reason}`);
 
-describe.skipIf(!server.available)("a tentacle attacks its neighbours on RustFS", () => {
+describe.skipIf(!server.available)("fault 45: a tentacle attacks its neighbours on RustFS", () => {
   const enclave = `iso-${randomBytes(4).toString("hex")}`;
   const store = storeOf(server, enclave);
   const admin = rustfsAdmin(store);
@@ -219,7 +219,7 @@ describe.skipIf(!server.available)("a tentacle attacks its neighbours on RustFS"
     expect(Buckets.map(({ Name }) => Name)).toEqual([enclave]);
   });
 
-  describe("and the administration", () => {
+  describe("fault 47: and the administration", () => {
     const self = () => String(attacker.access_key);
     const other = () => String(victim.access_key);
     const v3 = "/rustfs/admin/v3";

@@ -82,7 +82,7 @@ test("ConfigMap keys are valid, and no two paths share one", () => {
   );
 });
 
-test("no accepted path leaves its folder or changes when it is normalised again", () => {
+test("fault 15: no accepted path leaves its folder or changes when it is normalised again", () => {
   const path = fc.string({
     unit: fc.constantFrom("a", "/", ".", "..", "\\", "%2e", "%2E", "\0", "./", "b.ts", ".ts"),
     maxLength: 10,

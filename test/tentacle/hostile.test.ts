@@ -80,7 +80,7 @@ const cases: Readonly<Record<string, { readonly text: string; readonly refusal: 
   "a long name": { text: `"name: " + "a-".repeat(100_000)`, refusal: /version is missing .* and 2 more/ },
 };
 
-describe("hostile text, in a process of its own", () => {
+describe("faults 6, 7, 8, 9: hostile text, in a process of its own", () => {
   test("is refused each time, in bounded memory, and the process lives on", () => {
     const texts = Object.values(cases).map(({ text }) => text);
     // Twice: a parser that survives a text once may die of the second.
@@ -97,7 +97,7 @@ describe("hostile text, in a process of its own", () => {
   });
 });
 
-describe("odd YAML", () => {
+describe("faults 10, 11: odd YAML", () => {
   const base = "name: a\nversion: 1\nnodes: { a: { path: a.ts } }\n";
 
   test.each([

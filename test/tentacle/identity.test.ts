@@ -10,7 +10,7 @@ describe("identity", () => {
     expect(createIdentity("team-a", "hello")).toEqual(createIdentity("team-a", "hello"));
   });
 
-  test("differs for every two of 100,000 pairs, truncated names included", () => {
+  test("fault 3: differs for every two of 100,000 pairs, truncated names included", () => {
     const seen = new Map<string, string>();
     const remember = (enclave: string, name: string): void => {
       const identity = createIdentity(enclave, name);

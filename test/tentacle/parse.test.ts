@@ -356,7 +356,7 @@ describe("managed dependencies", () => {
     { dependency: "tentacular-nats", protocol: "nats", protocolAliases: ["stan"] },
   ];
 
-  test("an unknown one lists the known ones and the nearest", () => {
+  test("fault 12: an unknown one lists the known ones and the nearest", () => {
     const { tentacle } = parseWorkflow(dependencies("    tentacular-postgress:\n    tentacular-foo:\n"));
     const [near, far] = checkManaged(tentacle, known);
     expect(near?.hint).toContain("Did you mean tentacular-postgres?");
