@@ -84,5 +84,6 @@ function checkVersion(problems: Problems, version: string | undefined): void {
       path,
       `contract.version ${quoted(version)} is not known to this Tentacular`,
       'Write  version: "1"',
+      [{ op: "set", path, value: "1" }],
     );
 }

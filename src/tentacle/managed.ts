@@ -91,7 +91,9 @@ function isPlain(problems: Problems, path: Path, name: string, node: YamlNode): 
     return false;
   }
   if (node.kind === "map" || (node.kind === "scalar" && node.value === null)) return true;
-  problems.error(path, `${dotted(path)} is managed: it is left empty, or is a mapping`, hint);
+  problems.error(path, `${dotted(path)} is managed: it is left empty, or is a mapping`, hint, [
+    { op: "set", path, value: null },
+  ]);
   return false;
 }
 

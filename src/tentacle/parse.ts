@@ -85,6 +85,7 @@ function read(
       ["triggers", queue],
       "a queue trigger listens on NATS, and contract.dependencies has no tentacular-nats",
       "Add  tentacular-nats:  to contract.dependencies.",
+      [{ op: "set", path: ["contract", "dependencies", "tentacular-nats"], value: null }],
     );
   const config = readConfig(problems, section("config"));
   const sidecars = readSidecars(problems, section("sidecars"));

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { parseDocument } from "yaml";
 import { InvalidInput, type Issue } from "../../src/errors.ts";
 import { stagesOf } from "../../src/tentacle/graph.ts";
 import { checkManaged, parseEnriched, parseWorkflow } from "../../src/tentacle/parse.ts";
@@ -205,6 +206,23 @@ contract:
     expect(circle.message).toMatch(/circle: (b -> c -> b|c -> b -> c)$/);
     expect(circle.fix).toEqual([{ op: "remove", path: ["edges", 2] }]);
     expect(issueAt(`${base}edges: [{ from: a, to: a }]`, "edges[0]").message).toMatch(/a -> a$/);
+  });
+
+  test.each([
+    ["contract.version", `${base}contract: { version: "9", dependencies: {} }\n`],
+    ["contract.dependencies.tentacular-postgres", dependencies("    tentacular-postgres: yes please\n")],
+    [
+      "triggers[0]",
+      `${dependencies("    {}\n")}triggers: [{ name: orders, type: queue, subject: orders.created }]\n`,
+    ],
+  ])("the fix of a problem at %s, carried out, mends it", (path, text) => {
+    const document = parseDocument(text);
+    const { fix = [] } = issueAt(text, path);
+    expect(fix.length).toBeGreaterThan(0);
+    for (const change of fix)
+      if (change.op === "remove") document.deleteIn(change.path);
+      else document.setIn(change.path, change.value);
+    expect(() => parseWorkflow(document.toString())).not.toThrow();
   });
 
   test.each(["host", "port", "auth", "user", "database", "secret", "password", "bucket"])(
