@@ -61,13 +61,14 @@ export function createProgram(invoke: Invocation): Command {
   program
     .command("init")
     .description("write a new tentacle that deploys as it is")
-    .argument("<name>", "its name: small letters, digits and dashes")
+    .argument("<name>", "its name, or a path to it: small letters, digits and dashes")
     .option("--with <services>", "managed dependencies, for instance postgres,nats,rustfs", list)
     .option("--dir <path>", "folder to write to (default: the name)")
     .addHelpText(
       "after",
       examples(
         ["tntc init hello", "a tentacle that needs no service"],
+        ["tntc init teams/a/hello", "in that folder"],
         ["tntc init ledger --with postgres,nats", "with a schema and a subject of its own"],
       ),
     )

@@ -61,7 +61,13 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     const logFile = join(logs, `${name}.log`);
     const context = { ...options, dataDir: join(stateDir, "services", name), logFile };
     options.onProgress?.(`starting ${name}`);
-    const kept = await keepRunning({ name, logFile, log, start: (port) => starters[name](context, port) });
+    const kept = await keepRunning({
+      name,
+      logFile,
+      log,
+      start: (port) => starters[name](context, port),
+      ...(options.onProgress !== undefined && { onChange: options.onProgress }),
+    });
     const { state } = kept;
     options.onProgress?.(
       state.state === "running"

@@ -41,8 +41,10 @@ export async function keepRunning(options: {
   readonly logFile: string;
   readonly start: (port: number | undefined) => Promise<Started>;
   readonly log: Logger;
+  /** Told, for a person at a terminal, when it ends and when it runs again. */
+  readonly onChange?: (message: string) => void;
 }): Promise<Kept> {
-  const { name, logFile, start, log } = options;
+  const { name, logFile, start, log, onChange = () => undefined } = options;
   let first: Started;
   try {
     first = await start(undefined);
@@ -63,6 +65,7 @@ export async function keepRunning(options: {
       if (isStopping()) return;
       if (Date.now() - since > STABLE_MS) failures = 0;
       log.warn({ service: name, how }, "a service ended; it is started again");
+      onChange(`${name} ended (${how}) and is started again; its log: ${logFile}`);
       state = {
         state: "unavailable",
         reason: `${name} ended (${how}) and is being started again`,
@@ -72,6 +75,7 @@ export async function keepRunning(options: {
       if (next === undefined) return;
       current = now = next;
       state = running(next);
+      onChange(`${name} runs again at ${next.address}`);
       if (isStopping()) await next.stop();
     }
   }

@@ -19,6 +19,15 @@ it("writes a tentacle that is valid as it is", async () => {
   });
 });
 
+it("takes a path, whose last part is the name", async () => {
+  const cwd = await emptyFolder();
+  const { code, stdout } = await tntc(["init", "teams/a/ledger/"], { cwd });
+  expect(code).toBe(0);
+  expect(stdout).toContain("next: tntc deploy teams/a/ledger, then tntc run ledger ");
+  const checked = await tntc(["validate", "teams/a/ledger", "-o", "json"], { cwd });
+  expect(JSON.parse(checked.stdout)).toMatchObject({ name: "ledger" });
+});
+
 it("touches nothing that exists, and writes nothing then", async () => {
   const cwd = await emptyFolder();
   await writeFile(join(cwd, "README.md"), "mine");
@@ -31,7 +40,8 @@ it("touches nothing that exists, and writes nothing then", async () => {
 
 it.each([
   [["init", "Ledger_1"], /the name "Ledger_1"/],
-  [["init", "../ledger"], /the name "\.\.\/ledger"/],
+  [["init", "some/where/Ledger"], /the name "Ledger"/],
+  [["init", "ledger/.."], /the name "\.\."/],
   [["init", "ledger", "--with", "mysql"], /no service "mysql"[^]*Known: postgres/],
   [["init", "ledger", "--with", "nats,"], /names with commas between them/],
 ])("%j is refused and writes nothing", async (args, text) => {

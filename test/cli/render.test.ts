@@ -285,7 +285,7 @@ it("prints services with their flags and reasons", () => {
       "  yaml keys  2,000",
       "  workflow   256 KiB",
       "",
-      "Declare a dependency by its name alone.",
+      "- Declare a dependency by its name alone.",
     ].join("\n"),
   );
 });

@@ -130,7 +130,9 @@ describe("the embedded services", () => {
   });
 
   it("come back by themselves, with the same settings, when one is killed", async () => {
-    const embedded = await start({ wants: ["postgres"] });
+    const said: string[] = [];
+    const onProgress = (message: string) => void said.push(message);
+    const embedded = await start({ wants: ["postgres"], onProgress });
     const before = embedded.env;
     const text = await readFile(join(stateDir, "services", "postgres", "data", "postmaster.pid"), "utf8");
     const server = processRefSchema.parse(findProcess(Number.parseInt(text, 10)));
@@ -139,6 +141,10 @@ describe("the embedded services", () => {
     await until("Postgres runs again", () => embedded.services.postgres.state === "running");
     expect(processState(server)).toBe("dead");
     expect(embedded.env).toBe(before);
+    expect(said.slice(-2)).toEqual([
+      expect.stringMatching(/^postgres ended \(.*\) and is started again; its log: .*postgres\.log$/),
+      expect.stringMatching(/^postgres runs again at 127\.0\.0\.1:\d+$/),
+    ]);
     expect(await ask(embedded, (sql) => sql`SELECT 1 AS one`)).toEqual([{ one: 1 }]);
   });
 

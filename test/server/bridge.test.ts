@@ -1,11 +1,11 @@
-import { mkdtemp, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { connect as netConnect, createServer, type Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { singleToken } from "../../src/callers/authenticate.ts";
 import { createRemoteHost } from "../../src/server/bridge.ts";
 import { type HttpServer, newToken, serveHttp } from "../../src/server/http.ts";
+import { emptyFolder } from "../cli/tntc.ts";
 import { eventually } from "../support/eventually.ts";
 import { fixtureHost, fixtureTools } from "../support/fixture-tools.ts";
 import { connect, eras, type Era, type TestClient, testService } from "../support/mcp.ts";
@@ -58,7 +58,7 @@ describe.each(eras)("a client of the %s protocol behind the bridge", (era) => {
   });
 
   it("cancels the call on the other server", async () => {
-    const file = join(await mkdtemp(join(tmpdir(), "tentacular-")), "wait");
+    const file = join(await emptyFolder(), "wait");
     const client = await bridged((await server()).url, era);
     const cancel = new AbortController();
     const call = client.call("wait", { file }, { signal: cancel.signal, onprogress: () => cancel.abort() });
@@ -81,7 +81,7 @@ it("says what to do while the other server is away, and finds it again", async (
 });
 
 it("notices that the other server died in the middle of a call", async () => {
-  const file = join(await mkdtemp(join(tmpdir(), "tentacular-")), "wait");
+  const file = join(await emptyFolder(), "wait");
   const front = createServer((socket) => {
     const back = netConnect(Number(new URL(url).port), "127.0.0.1");
     socket.pipe(back).pipe(socket);

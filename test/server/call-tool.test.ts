@@ -1,10 +1,10 @@
-import { mkdtemp, readFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Logger } from "../../src/log.ts";
 import { createRedactor } from "../../src/redact.ts";
 import type { McpServiceOptions } from "../../src/server/mcp-server.ts";
+import { emptyFolder } from "../cli/tntc.ts";
 import { eventually } from "../support/eventually.ts";
 import { fixtureHost, fixtureTools, THIRD_PARTY } from "../support/fixture-tools.ts";
 import { connect, eras, type TestClient, testService } from "../support/mcp.ts";
@@ -179,7 +179,7 @@ describe.each(eras)("a client of the %s protocol", (era) => {
   });
 
   it("cancels a call, which then undoes its work", async () => {
-    const file = join(await mkdtemp(join(tmpdir(), "tentacular-")), "wait");
+    const file = join(await emptyFolder(), "wait");
     const { log, lines } = keepingLog();
     await withFixtures(
       async (client) => {

@@ -1,12 +1,12 @@
-import { mkdtemp, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { request } from "node:http";
 import { createConnection } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, describe, expect, it } from "vitest";
 import { singleToken } from "../../src/callers/authenticate.ts";
 import { type HttpServer, newToken, serveHttp } from "../../src/server/http.ts";
+import { emptyFolder } from "../cli/tntc.ts";
 import { eventually } from "../support/eventually.ts";
 import { fixtureHost, fixtureTools } from "../support/fixture-tools.ts";
 import { connect, eras, testService } from "../support/mcp.ts";
@@ -102,7 +102,7 @@ describe.each(eras)("a client of the %s protocol", (era) => {
   });
 
   it("ends a call by going away", async () => {
-    const file = join(await mkdtemp(join(tmpdir(), "tentacular-")), "wait");
+    const file = join(await emptyFolder(), "wait");
     const { url } = await start();
     const client = await connect({ kind: "http", url, token }, era);
     const call = client.call("wait", { file }).catch(() => "ended");
@@ -114,7 +114,7 @@ describe.each(eras)("a client of the %s protocol", (era) => {
 });
 
 it("cancels a call of a 2026 client", async () => {
-  const file = join(await mkdtemp(join(tmpdir(), "tentacular-")), "wait");
+  const file = join(await emptyFolder(), "wait");
   const { url } = await start();
   const client = await connect({ kind: "http", url, token });
   const cancel = new AbortController();

@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, it } from "vitest";
 import * as z from "zod";
+import { emptyFolder } from "../cli/tntc.ts";
 import { eventually } from "../support/eventually.ts";
 import { connect, eras } from "../support/mcp.ts";
 
@@ -139,7 +139,7 @@ it("ends when a message is larger than any deploy may be", async () => {
 it.each(["closed stdin", "SIGTERM", "SIGINT"] as const)(
   "lets a running call undo its work after %s, then exits 0",
   async (how) => {
-    const file = join(await mkdtemp(join(tmpdir(), "tentacular-")), "wait");
+    const file = join(await emptyFolder(), "wait");
     const server = start();
     server.send(...hello, toolCall(2, "wait", { file }));
     await eventually(async () => expect(await readFile(file, "utf8")).toBe("began\n"));

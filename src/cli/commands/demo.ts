@@ -46,6 +46,10 @@ export async function run(_options: object, io: CommandIo): Promise<ExitCode> {
           "",
           `${output.style.green("The whole main job, done and proved")} in ${seconds} s:`,
           ...proofs.map((proof) => `  ${output.style.green("✓")} ${proof}`),
+          "",
+          `${output.style.cyan("next:")} tntc up                                   # the same services, and your data stays`,
+          "      tntc init hello --with postgres,nats      # in another terminal: a tentacle of your own",
+          "      tntc deploy hello, then tntc run hello",
         ].join("\n"),
       );
     } finally {

@@ -1,5 +1,5 @@
 import { lstat, mkdir, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join, normalize } from "node:path";
 import { Conflict, InvalidInput } from "../../errors.ts";
 import { errorCode, isMissing } from "../../files.ts";
 import { scaffold } from "../../scaffold/scaffold.ts";
@@ -8,6 +8,7 @@ import { type ExitCode, exitCodes } from "../failure.ts";
 import type { CommandIo } from "../io.ts";
 
 export interface InitOptions {
+  /** Its name, or a path that ends with it. */
   readonly name: string;
   /** Services to begin with: `postgres`, `nats` …. */
   readonly with?: readonly string[];
@@ -17,7 +18,9 @@ export interface InitOptions {
 
 /** Writes a new tentacle that deploys as it is. A file that exists is never touched: then nothing is written. */
 export async function run(options: InitOptions, io: CommandIo): Promise<ExitCode> {
-  const { name, dir = name } = options;
+  // A path names the folder, and its last part the tentacle.
+  const name = basename(options.name);
+  const { dir = normalize(options.name).replace(/[\\/]+$/, "") } = options;
   const files = scaffold({ name, with: options.with ?? [], version: packageVersion() });
   const paths = Object.keys(files);
   await refuseExisting(dir, paths);

@@ -32,7 +32,7 @@ export async function run(
         ? `Undeploying ${name} at ${url}`
         : `Purging what ${dependency} kept of ${name} at ${url}`,
   );
-  await io.output.result(structured, () => renderUndeploy(view, io.output.style, dependency));
+  await io.output.result(structured, () => renderUndeploy(view, io.output.style, { dependency }));
   return view.failed.length === 0 ? exitCodes.ok : exitCodes.incomplete;
 }
 

@@ -77,7 +77,7 @@ export async function walk(io: CommandIo, up: RunningUp): Promise<readonly strin
 
   heading("3. Deploy: provision, fill in, inject, start (deploy)");
   const deployed = await deploy(folder, `Deploying ${NAME} to enclave ${ENCLAVE}`);
-  output.note(renderDeploy(deployed, { style, command: "tntc deploy" }));
+  output.note(renderDeploy(deployed, { style }));
   require(deployed.workload?.state === "ready", "the tentacle runs, with no credential typed by anybody");
 
   heading("4. The contract as deployed: filled in, without a secret");
@@ -117,7 +117,9 @@ export async function walk(io: CommandIo, up: RunningUp): Promise<readonly strin
   }
 
   heading("8. Undeploy: the access ends, the data stays (undeploy)");
-  output.note(renderUndeploy(await call("undeploy", { name: NAME }, undeploySchema), style));
+  output.note(
+    renderUndeploy(await call("undeploy", { name: NAME }, undeploySchema), style, { showNext: false }),
+  );
   for (const probe of probes) {
     const own = credentials[probe.dependency];
     if (own === undefined) continue;

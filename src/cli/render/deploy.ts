@@ -6,8 +6,8 @@ export interface DeployRendering {
   readonly style: Style;
   /** Characters in a line. */
   readonly width?: number;
-  /** The command that deploys what was planned. */
-  readonly command: string;
+  /** The command that deploys what was planned; absent: no next step is shown. */
+  readonly command?: string;
   /** Also print workflow.yaml as deployed, or as it would be. */
   readonly showWorkflow?: boolean;
 }
@@ -17,7 +17,7 @@ export function renderDeploy(result: DeployView, rendering: DeployRendering): st
   const { style, showWorkflow = false } = rendering;
   const head = result.dry_run ? planned(result, style) : deployed(result, rendering);
   const workflow = showWorkflow ? ["", plain(result.workflow).trimEnd()] : [];
-  return [...head, ...provisioned(result, style), ...workflow, "", nextStep(result, rendering)].join("\n");
+  return [...head, ...provisioned(result, style), ...workflow, ...nextStep(result, rendering)].join("\n");
 }
 
 /** Did the deploy succeed and its tentacle fail all the same? */
@@ -74,15 +74,20 @@ function provisioned({ dependencies, dry_run: dryRun }: DeployView, style: Style
   });
 }
 
-function nextStep(result: DeployView, { style, command }: DeployRendering): string {
+function nextStep(result: DeployView, { style, command }: DeployRendering): string[] {
+  if (command === undefined) return [];
   if (!result.dry_run)
-    return next(doesNotRun(result) ? `tntc logs ${result.name}` : `tntc run ${result.name}`, style);
+    return ["", next(doesNotRun(result) ? `tntc logs ${result.name}` : `tntc run ${result.name}`, style)];
   const writes = result.plan.some(({ action }) => ["create", "update", "delete"].includes(action));
-  return next(writes ? command : `nothing to do: ${result.name} is as it should be`, style);
+  return ["", next(writes ? command : `nothing to do: ${result.name} is as it should be`, style)];
 }
 
 /** An undeploy for people. */
-export function renderUndeploy(result: UndeployView, style: Style, dependency?: string): string {
+export function renderUndeploy(
+  result: UndeployView,
+  style: Style,
+  { dependency, showNext = true }: { readonly dependency?: string; readonly showNext?: boolean } = {},
+): string {
   const lines = [
     dependency !== undefined
       ? `${style.green("Purged")} what ${plain(dependency)} kept of ${style.bold(result.name)} in enclave ${result.enclave}`
@@ -102,7 +107,7 @@ export function renderUndeploy(result: UndeployView, style: Style, dependency?: 
         style,
       ),
     );
-  else if (result.retained.length > 0)
+  else if (showNext && result.retained.length > 0)
     lines.push("", next(`tntc undeploy ${result.name} --force deletes what was kept`, style));
   return lines.join("\n");
 }

@@ -16,7 +16,9 @@ export function renderEnclaveInfo(info: EnclaveInfoView, style: Style, width = I
     services(info, style, width),
     deployed(info),
     ...limits(info, style),
-    ...(guide.length === 0 ? [] : [guide.map((line) => wrap(plain(line), width)).join("\n")]),
+    ...(guide.length === 0
+      ? []
+      : [guide.map((line) => `- ${wrap(plain(line), width, indent).trimStart()}`).join("\n")]),
   ].join("\n\n");
 }
 
