@@ -183,4 +183,28 @@ describe.skipIf(reason !== undefined)("status with detail", () => {
     expect(await registrar.inspect(identity, undefined, { signal })).toMatchObject({ exists: false });
     expect(await platform.cluster.owned(identity, signal)).toEqual([]);
   });
+
+  test("a deploy removes what the new version no longer has, by owner and never by name", async () => {
+    const identity = createIdentity(enclave, "pruned");
+    await deploy("pruned");
+    const own: unknown = JSON.parse(await readFile(fileOf("Secret", "pruned-exoskeleton"), "utf8"));
+    const stranger = JSON.stringify({ kind: "Secret", metadata: { name: "pruned-other" } });
+    await writeFile(fileOf("Secret", "pruned-other"), stranger);
+    // Of an earlier version, under a name that no version of today gives.
+    const left = JSON.stringify(own).replace('"name":"pruned-exoskeleton"', '"name":"of-an-earlier-version"');
+    await writeFile(fileOf("Secret", "of-an-earlier-version"), left);
+    const { plan } = await platform.operations.deploy(
+      { enclave, workflow: workflowOf("pruned"), files: { "nodes/one.ts": ECHO }, replaceSecrets: true },
+      freshCall(),
+    );
+    const deleted = plan.filter(({ action }) => action === "delete").map(({ object }) => object);
+    expect([...deleted].sort()).toEqual([
+      "Secret of-an-earlier-version",
+      "Secret pruned-exoskeleton",
+      "Secret pruned-secrets",
+    ]);
+    const owned = await platform.cluster.owned(identity, signal);
+    expect(owned.filter(({ kind }) => kind === "Secret")).toEqual([]);
+    expect(await readFile(fileOf("Secret", "pruned-other"), "utf8")).toBe(stranger);
+  });
 });

@@ -165,7 +165,7 @@ describe.skipIf(!api.available)("SPIFFE identities on a real API server", () => 
     await registrar.unregister(identity, { data: "delete" }, call());
   });
 
-  it("that were edited are shown and mended, added powers included", async () => {
+  it("fault 30: that were edited are shown and mended, added powers included", async () => {
     const identity = fresh();
     await registrar.register(identity, undefined, call());
     const before = specOf(await read(identity));
