@@ -62,8 +62,8 @@ describe("tntc completion", () => {
     const tab = [
       `source "${script}"`,
       `source "${script}"`,
-      `COMP_WORDS=(tntc run '$(touch evil)' --en); COMP_CWORD=3`,
-      `$(complete -p tntc | sed 's/.*-F \\([^ ]*\\).*/\\1/') tntc --en '$(touch evil)'`,
+      `COMP_WORDS=(tntc run '$(touch evil)' --enc); COMP_CWORD=3`,
+      `$(complete -p tntc | sed 's/.*-F \\([^ ]*\\).*/\\1/') tntc --enc '$(touch evil)'`,
       `printf '%s\\n' "\${COMPREPLY[@]}"; ls`,
     ].join("\n");
     const { stdout } = await exec("bash", ["--norc", "-c", tab], {
