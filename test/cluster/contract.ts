@@ -82,7 +82,7 @@ export function describeCluster(contract: ClusterContract): void {
       });
 
       it.each(["kube-system", "Team", "a.b", "", "../x", "a".repeat(64), "tеam"])(
-        "refuses enclave %j, and says which there are",
+        "faults 4, 48: refuses enclave %j, and says which there are",
         async (enclave) => {
           const asked = cluster.requireEnclave(enclave, signal);
           await expect(asked).rejects.toThrow(InvalidInput);

@@ -98,7 +98,7 @@ describe.skipIf(!server.available)(`the rights of the server's account${skip}`, 
     await everything();
   });
 
-  it("reach no other namespace, whatever a caller says", async () => {
+  it("fault 48: reach no other namespace, whatever a caller says", async () => {
     await account.grant(RIGHTS);
     for (const namespace of ["kube-system", "default"]) {
       const identity = freshIdentity(namespace);

@@ -1,7 +1,9 @@
 import { readdir, readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { postgresNames } from "../../registrars/postgres/names.ts";
 import { Conflict, TentacularError } from "../../src/errors.ts";
 import { readCredentials } from "../../src/pipeline/credentials.ts";
 import { createPlatform, type Platform } from "../../src/platform.ts";
@@ -57,6 +59,51 @@ describe.skipIf(reason !== undefined)("a platform with Postgres", () => {
         select rolname from pg_roles where rolcanlogin and starts_with(rolname, ${String(schema)})`;
       expect(logins.map(({ rolname }) => rolname)).toEqual([user]);
       expect(await second.operations.run({ enclave, name: "crowded", input: 1 }, freshCall())).toMatchObject({
+        ok: true,
+      });
+    } finally {
+      await second.close();
+    }
+  });
+
+  test.each([
+    ["undeploy", { force: false }],
+    ["undeploy --force", { force: true }],
+  ])("fault 24: deploy and %s by two servers at once leave what one order of them would", async (_, how) => {
+    const second = await createPlatform({ environment: platform.environment, stateDir: platform.stateDir });
+    try {
+      const name = freshName("race");
+      const identity = createIdentity(enclave, name);
+      const request = { enclave, workflow: workflowOf(name, ["tentacular-postgres"]), files };
+      await platform.operations.deploy(request, freshCall());
+      const changed = { ...request, files: { "nodes/one.ts": `${ECHO}// another version\n` } };
+      const outcomes = await Promise.allSettled([
+        platform.operations.deploy(changed, freshCall()),
+        second.operations.undeploy({ enclave, name, ...how }, freshCall()),
+      ]);
+      for (const outcome of outcomes)
+        if (outcome.status === "rejected") expect(outcome.reason).toBeInstanceOf(Conflict);
+      expect(outcomes.some(({ status }) => status === "fulfilled")).toBe(true);
+
+      // A role that logs in and a Secret that says how are there both, or neither.
+      const { user, password, schema } =
+        (await readCredentials(platform.cluster, identity, signal))["tentacular-postgres"] ?? {};
+      if (platform.database === undefined) throw new Error("no database");
+      const prefix = `${postgresNames(identity, "any").owner}_`;
+      const logins = await platform.database.root<{ rolname: string }[]>`
+        select rolname from pg_roles where rolcanlogin and starts_with(rolname, ${prefix})`;
+      expect(logins.map(({ rolname }) => rolname)).toEqual(user === undefined ? [] : [user]);
+      if (user !== undefined) {
+        const { host, port, database } = platform.database.settings;
+        const tenant = postgres({
+          ...{ host, port, database, username: String(user), password: String(password), max: 1 },
+        });
+        expect(await tenant`select current_schema() as schema`).toEqual([{ schema }]);
+        await tenant.end();
+      }
+      // Whatever the order was, the next operation finds a whole state.
+      await second.operations.deploy(request, freshCall());
+      expect(await second.operations.run({ enclave, name, input: 1 }, freshCall())).toMatchObject({
         ok: true,
       });
     } finally {

@@ -211,7 +211,7 @@ describe.skipIf(!server.available)("Postgres registrar when things go wrong", ()
     expect(await registrar.inspect(identity, undefined, call())).toMatchObject({ exists: false });
   });
 
-  test("values in SQL are quoted by the server, whatever they hold", async () => {
+  test("fault 1: values in SQL are quoted by the server, whatever they hold", async () => {
     const connector = createConnector(database.settings);
     const hostile = `x"; DROP ROLE y; --'$$\\%I%L`;
     await connector.asAdmin(AbortSignal.timeout(10_000), async (sql) => {

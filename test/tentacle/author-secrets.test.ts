@@ -59,7 +59,7 @@ nodes: { a: { path: nodes/a.ts } }
   });
 
   test.each(["tentacular-postgres", "a/b", "a.b", "", "__proto__", "constructor", "x".repeat(64)])(
-    "are refused under the name %j, without the value",
+    "fault 14: are refused under the name %j, without the value",
     (service) => {
       const secrets = Object.fromEntries([[service, { token: "canary" }]]);
       const issues = checkSecretNames(secrets);

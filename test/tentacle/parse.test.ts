@@ -196,7 +196,7 @@ contract:
     ["а", "name"],
     ["a".repeat(64), "name"],
     ["a".repeat(10_000), "name"],
-  ])("name %.20s is refused", (name, path) => {
+  ])("faults 1, 2: name %.20s is refused", (name, path) => {
     expect(issueAt(base.replace("hello", JSON.stringify(name)), path).line).toBe(1);
   });
 
@@ -226,7 +226,7 @@ contract:
   });
 
   test.each(["host", "port", "auth", "user", "database", "secret", "password", "bucket"])(
-    "%s on a managed dependency is refused by its path",
+    "fault 13: %s on a managed dependency is refused by its path",
     (key) => {
       const issue = issueAt(
         dependencies(`    tentacular-postgres: { ${key}: hunter2 }\n`),
