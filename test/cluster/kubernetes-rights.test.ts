@@ -24,8 +24,8 @@ import { tinyTentacle } from "./tiny-engine.ts";
 const server = await testKubernetes();
 const skip = server.available ? "" : `: ${server.reason}`;
 
-/** Without these everything goes on: a wait is longer, a reason shorter, a lock ends by itself. */
-const COMFORT = ["deployments watch", "pods watch", "events list", "leases delete"];
+/** Without these everything goes on: a wait is longer, a reason shorter, an event untold, a lock ends by itself. */
+const COMFORT = ["deployments watch", "pods watch", "events list", "events create", "leases delete"];
 /** A lock is first renewed after ten seconds; its own tests have that. */
 const LATER = ["leases update"];
 
