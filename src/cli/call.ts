@@ -1,8 +1,11 @@
+import pRetry from "p-retry";
 import type { z } from "zod";
+import { TentacularError, Unavailable } from "../errors.ts";
 import type { CallOptions, ServerConnection } from "./client.ts";
 import type { CommandIo } from "./io.ts";
+import { ConnectionLost, NoConnection } from "./network.ts";
 import { widthOf } from "./output.ts";
-import { parseResult } from "./results.ts";
+import { parseResult, statusSchema } from "./results.ts";
 import { createStepLines } from "./steps.ts";
 
 /** A tool's answer: as it came, for `-o json`, and checked, for the text. */
@@ -21,16 +24,19 @@ export async function callTool<T>(
   return io.withServer((server) => ask(server, tool, args, schema, { signal: io.signal }));
 }
 
-/** Like `callTool`, and shows the operation's steps while it goes on. */
+/**
+ * Like `callTool`, and shows the operation's steps while it goes on. It survives a lost connection: the same call made
+ * again attaches to the operation while that goes on. Only what is `idempotent` is called again when it does not.
+ */
 export async function callWithSteps<T extends { readonly steps: readonly { step: string; ms: number }[] }>(
   io: CommandIo,
   tool: string,
   args: Readonly<Record<string, unknown>>,
   schema: z.ZodType<T>,
   title: (server: ServerConnection) => string,
+  { idempotent = false }: { readonly idempotent?: boolean } = {},
 ): Promise<Answer<T>> {
-  return io.withServer(async (server) => {
-    io.output.note(title(server));
+  const call = async (server: ServerConnection): Promise<Answer<T>> => {
     const lines = createStepLines(io.output, widthOf(process.stderr));
     try {
       const options = {
@@ -44,7 +50,49 @@ export async function callWithSteps<T extends { readonly steps: readonly { step:
       lines.failed();
       throw error;
     }
-  });
+  };
+  try {
+    return await io.withServer((server) => {
+      io.output.note(title(server));
+      return call(server);
+    });
+  } catch (error) {
+    if (!(error instanceof ConnectionLost)) throw error;
+    io.output.note("The connection was lost. Looking how the operation goes on …");
+    return pRetry(
+      () =>
+        io.withServer(async (server) => {
+          if (!idempotent) await requireRunning(server, args, io.signal);
+          return call(server);
+        }),
+      { ...AGAIN, signal: io.signal, shouldRetry: ({ error: failure }) => failure instanceof NoConnection },
+    );
+  }
+}
+
+/** Some twenty seconds: a replica that is replaced, a laptop that finds its network again. */
+const AGAIN = { retries: 6, minTimeout: 300, factor: 2, maxTimeout: 8_000, randomize: true } as const;
+
+/** Throws when no operation on the tentacle goes on: the one that was lost has ended, well or not. */
+async function requireRunning(
+  server: ServerConnection,
+  { enclave, name }: Readonly<Record<string, unknown>>,
+  signal: AbortSignal,
+): Promise<void> {
+  const ended = (cause?: unknown) =>
+    new Unavailable(`the connection was lost, and the operation on ${String(name)} has ended meanwhile`, {
+      reason: "unreachable",
+      hint: `See how it ended: tntc history ${String(name)}. A tentacle that is not found there is gone.`,
+      cause,
+    });
+  let status;
+  try {
+    status = await ask(server, "status", { enclave, name }, statusSchema, { signal });
+  } catch (error) {
+    if (error instanceof TentacularError && error.code === "invalid_input") throw ended(error);
+    throw error;
+  }
+  if (status.view.operation?.outcome !== "running") throw ended();
 }
 
 /** Calls one tool over a connection that is open. */

@@ -6,7 +6,7 @@ import { WatchedTransport } from "../server/watched-transport.ts";
 import { packageVersion } from "../version.ts";
 import type { Target } from "./environments/target.ts";
 import { tokenOfFile, tokenOfLogin, type TokenSource } from "./login/token.ts";
-import { NoConnection, watchNetwork } from "./network.ts";
+import { ConnectionLost, NoConnection, watchNetwork } from "./network.ts";
 import { trustAuthority } from "./trust.ts";
 
 /** Which server to talk to: a named one, or that of `tntc up` on this machine. */
@@ -161,7 +161,7 @@ function callFailure(tool: string, url: URL, error: unknown, lost: boolean): Ten
       cause: error,
     });
   const silent = !lost && error instanceof SdkError && error.code === SdkErrorCode.RequestTimeout;
-  return new NoConnection(
+  return new (silent ? NoConnection : ConnectionLost)(
     silent
       ? `the server at ${url.href} did not answer ${tool} in time`
       : `the connection to ${url.href} was lost while ${tool} was under way`,

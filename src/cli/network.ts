@@ -5,6 +5,9 @@ type Options = ConstructorParameters<typeof Unavailable>[1];
 /** The server was not reached, or the connection was lost: nobody there refused anything. */
 export class NoConnection extends Unavailable {}
 
+/** The connection was lost while a call was under way: it may have reached the server, and may still go on there. */
+export class ConnectionLost extends NoConnection {}
+
 /** The server was reached and does not know the caller, or does not let it. */
 export class AccessDenied extends Unavailable {
   constructor(message: string, options: Omit<Options, "reason">) {
@@ -56,7 +59,7 @@ function networkFailure(error: unknown, { url, local }: Named): NetworkFailure {
       const gone = local && code === "ECONNREFUSED";
       // Refused or untrusted, the call never reached the server: nothing goes on there.
       const lost = during === "call" && words?.before !== true;
-      return new NoConnection(
+      return new (lost ? ConnectionLost : NoConnection)(
         lost
           ? `the connection to ${url.origin} was lost: ${words?.text ?? code}`
           : `the server at ${url.origin} cannot be reached: ${words?.text ?? code}`,

@@ -75,6 +75,44 @@ it.each(["cut before", "cut after"] as const)("tells a call that is %s it was an
   expect(stderr).toMatch(/the connection to \S+ was lost[^]*look with `tntc list` before you try again/);
 });
 
+describe("an operation whose connection is lost", () => {
+  /** The CLI's way to a server, cut once, at the call of `tool`. */
+  async function cutOnce(tool: string, fate: "cut before" | "cut after") {
+    const env = await serveWith({});
+    const proxy = await startHttpProxy(env.TNTC_SERVER ?? "");
+    onTestFinished(() => proxy.close());
+    let cut = false;
+    proxy.decide(({ body }) => {
+      if (cut || !body.includes('"tools/call"') || !body.includes(`"name":"${tool}"`)) return "pass";
+      cut = true;
+      return fate;
+    });
+    return { direct: env, env: { ...env, TNTC_SERVER: `${proxy.endpoint}/mcp` } };
+  }
+  async function folder(): Promise<string> {
+    const dir = join(await emptyFolder(), "lost");
+    expect(await tntc(["init", "lost", "--dir", dir])).toMatchObject({ code: 0 });
+    return dir;
+  }
+
+  it.each(["cut before", "cut after"] as const)("is a deploy that is done once when %s", async (fate) => {
+    const { env } = await cutOnce("deploy", fate);
+    const { code, stdout, stderr } = await tntc(["deploy", await folder()], { env });
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(stderr).toContain("The connection was lost. Looking how the operation goes on …");
+    expect(stdout).toContain("revision 1");
+    expect((await tntc(["status", "lost"], { env })).stdout).toContain("revision 1");
+  });
+
+  it("is an undeploy that had ended, which is not made again", async () => {
+    const { env, direct } = await cutOnce("undeploy", "cut after");
+    expect(await tntc(["deploy", await folder()], { env: direct })).toMatchObject({ code: 0 });
+    const { code, stdout, stderr } = await tntc(["undeploy", "lost"], { env });
+    expect({ code, stdout, stderr }).toMatchObject({ code: 4, stdout: "" });
+    expect(stderr).toContain("has ended meanwhile\nhint: See how it ended: tntc history lost.");
+  });
+});
+
 describe("TLS", () => {
   /** The real server behind a certificate of its own authority. */
   async function behindTls(context: TestContext) {

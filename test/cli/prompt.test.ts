@@ -29,7 +29,7 @@ it.each([
   ["another word", "nope\r", 2, "not confirmed; nothing was done"],
   ["Ctrl-D", "\u0004", 2, "no answer was given; nothing was done"],
   ["Ctrl-C", "\u0003", 130, "interrupted"],
-  ["the name", "ledger\r", 4, "its name is not known"],
+  ["the name", "ledger\r", 7, "its name is not known"],
 ])("undeploy --force asks for the name, and %s decides", async (_what, keys, code, text) => {
   const ended = await onTerminal(
     ["undeploy", "ledger", "--force", "--server", "http://tentacular.invalid"],

@@ -30,6 +30,7 @@ export async function run(options: DeployOptions, io: CommandIo): Promise<ExitCo
     },
     deploySchema,
     ({ url }) => `${options.dryRun === true ? "Planning" : "Deploying"} ${options.dir} at ${url}`,
+    { idempotent: true },
   );
   for (const warning of view.warnings) io.output.warn(plain(warning));
   const { style, width } = io.output;

@@ -17,6 +17,7 @@ export async function run({ name }: { readonly name?: string }, io: CommandIo): 
         { ...enclaveArgument(io), name: one },
         repairSchema,
         ({ url }) => `Repairing ${one} at ${url}`,
+        { idempotent: true },
       ),
     );
   const structured = answers.map((answer) => answer.structured);
