@@ -13,6 +13,10 @@ export interface HttpConfig {
   readonly policyFile?: string;
   /** The address by which clients reach it, as they write it. */
   readonly url?: string;
+  readonly tls?: { readonly certFile: string; readonly keyFile: string };
+  /** Requests that a caller may send in a minute; 0: any number. */
+  readonly rateLimit: number;
+  readonly connectionsPerAddress: number;
   /** Whose access tokens are taken. */
   readonly oidc?: OidcConfig;
   /** Names, without port, by which clients may call it. */
@@ -76,6 +80,34 @@ export const httpSettings = {
     required: false,
     secret: false,
     doc: "YAML or JSON file that says which caller has which scopes in which enclaves. Read again when it changes. Default: every token may do everything.",
+  },
+  httpTlsCert: {
+    env: "TENTACULAR_HTTP_TLS_CERT_FILE",
+    schema: path,
+    required: false,
+    secret: false,
+    doc: "PEM file with the certificate of `tntc serve`, and those that lead from it to an authority: it then speaks HTTPS alone. Read again when it changes.",
+  },
+  httpTlsKey: {
+    env: "TENTACULAR_HTTP_TLS_KEY_FILE",
+    schema: path,
+    required: false,
+    secret: false,
+    doc: "PEM file with the private key of that certificate. Read again when it changes.",
+  },
+  httpRateLimit: {
+    env: "TENTACULAR_HTTP_RATE_LIMIT",
+    schema: z.coerce.number().int().min(0).max(10_000_000).default(6_000),
+    required: false,
+    secret: false,
+    doc: "Requests that one caller may send to one `tntc serve` in a minute; more are answered with 429. `0`: any number. Default 6000.",
+  },
+  httpConnectionsPerAddress: {
+    env: "TENTACULAR_HTTP_CONNECTIONS_PER_ADDRESS",
+    schema: z.coerce.number().int().min(1).max(1_024).default(256),
+    required: false,
+    secret: false,
+    doc: "Connections that `tntc serve` holds at one time with one address, of 1,024 with all; raise it where every client comes through one proxy. Default 256.",
   },
   httpUrl: {
     env: "TENTACULAR_HTTP_URL",
@@ -152,6 +184,10 @@ const valuesSchema = z.object({
   httpToken: z.string().optional(),
   httpTokensFile: z.string().optional(),
   httpPolicyFile: z.string().optional(),
+  httpTlsCert: z.string().optional(),
+  httpTlsKey: z.string().optional(),
+  httpRateLimit: z.number(),
+  httpConnectionsPerAddress: z.number(),
   httpUrl: z.string().optional(),
   oidcIssuer: z.string().optional(),
   oidcAudience: z.string().optional(),
@@ -165,11 +201,15 @@ const valuesSchema = z.object({
 /** The settings of `tntc serve` among all that were read. */
 export function httpConfig(values: Readonly<Record<string, unknown>>): HttpConfig {
   const parsed = valuesSchema.parse(values);
+  const { httpTlsCert: certFile, httpTlsKey: keyFile } = parsed;
   const { httpUrl: url, oidcIssuer: issuer, oidcAudience: audience = url } = parsed;
   return {
     host: parsed.httpHost,
     port: parsed.httpPort,
     allowedHosts: [...parsed.httpAllowedHosts, ...(url === undefined ? [] : [new URL(url).hostname])],
+    rateLimit: parsed.httpRateLimit,
+    connectionsPerAddress: parsed.httpConnectionsPerAddress,
+    ...(certFile !== undefined && keyFile !== undefined && { tls: { certFile, keyFile } }),
     ...(url !== undefined && { url }),
     ...(issuer !== undefined &&
       audience !== undefined && { oidc: { issuer, audience, scopes: parsed.oidcScopes } }),
@@ -188,19 +228,20 @@ export function httpProblems(
   values: Readonly<Record<string, unknown>>,
 ): readonly { readonly env: string; readonly message: string; readonly hint: string }[] {
   const has = (field: keyof typeof httpSettings): boolean => values[field] !== undefined;
-  const { oidcIssuer, oidcAudience, httpUrl, httpPolicyFile } = httpSettings;
-  if (!has("oidcIssuer"))
-    return has("oidcAudience")
-      ? [missing(oidcIssuer.env, `${oidcAudience.env} says whom tokens are for, and nothing whose they are`)]
-      : [];
+  const { oidcAudience, httpTlsCert, httpTlsKey } = httpSettings;
+  const needs = (wanted: boolean, field: keyof typeof httpSettings, why: string) =>
+    wanted && !has(field) ? [missing(httpSettings[field].env, why)] : [];
   return [
-    ...(has("httpUrl")
-      ? []
-      : [missing(httpUrl.env, "access tokens must be made for the address of this server")]),
+    ...needs(has("httpTlsCert"), "httpTlsKey", `${httpTlsCert.env} is half of what HTTPS needs`),
+    ...needs(has("httpTlsKey"), "httpTlsCert", `${httpTlsKey.env} is half of what HTTPS needs`),
+    ...needs(
+      has("oidcAudience"),
+      "oidcIssuer",
+      `${oidcAudience.env} says whom tokens are for, and nothing whose they are`,
+    ),
+    ...needs(has("oidcIssuer"), "httpUrl", "access tokens must be made for the address of this server"),
     // Whoever has an account there would otherwise have every right here.
-    ...(has("httpPolicyFile")
-      ? []
-      : [missing(httpPolicyFile.env, "a policy must say what holders of access tokens may do")]),
+    ...needs(has("oidcIssuer"), "httpPolicyFile", "a policy must say what holders of access tokens may do"),
   ];
 }
 

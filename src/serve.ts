@@ -6,6 +6,8 @@ import { createRedactor } from "./redact.ts";
 import type { ToolHost } from "./server/host.ts";
 import { type HttpServer, isLoopback, serveHttp } from "./server/http.ts";
 import { createMcpServerFactory, type McpService } from "./server/mcp-server.ts";
+import { createRateLimit } from "./server/rate-limit.ts";
+import { readTls } from "./server/tls.ts";
 import { type MetricsServer, serveMetrics } from "./telemetry/metrics-server.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 import { tools } from "./tool-list.ts";
@@ -116,10 +118,24 @@ export async function startServe(options: ServeOptions = {}): Promise<RunningSer
       exoskeleton: () => current.platform.exoskeleton,
     });
   const server = await listen(current, service);
+  const renew = async (): Promise<void> => {
+    try {
+      if (config.http.tls !== undefined) server.useTls(readTls(config.http.tls));
+      log.info({}, "certificate read again: it has changed");
+    } catch (error) {
+      log.error({ error: String(error) }, "certificate not read again: the earlier one stays");
+    }
+  };
+  const { certFile, keyFile } = config.http.tls ?? {};
   const everyMs = options.watchMs ?? WATCH_MS;
   const watches = [
     watchFiles(config.files, reload, everyMs),
     watchFiles(accessFiles(config.http), readmit, everyMs),
+    watchFiles(
+      [certFile, keyFile].filter((file) => file !== undefined),
+      renew,
+      everyMs,
+    ),
   ];
   const metricsServer = await listenForScrapes();
   const { tokenFile } = current.access;
@@ -149,9 +165,13 @@ export async function startServe(options: ServeOptions = {}): Promise<RunningSer
 
   async function listen(first: Current, serving: McpService): Promise<HttpServer> {
     try {
+      const { tls, rateLimit, connectionsPerAddress, ...http } = config.http;
       return await serveHttp({
         service: serving,
-        ...config.http,
+        ...http,
+        ...(tls !== undefined && { tls: readTls(tls) }),
+        ...(rateLimit > 0 && { rateLimit: createRateLimit(rateLimit) }),
+        places: { perAddress: connectionsPerAddress },
         authenticate: (authorization) => current.access.authenticate(authorization),
         log,
         onRefused: (reason) => metrics?.refused(reason),

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { hostHeaderValidation, originValidation, toNodeHandler } from "@modelcontextprotocol/node";
 import { type AuthInfo, createMcpHandler, McpServer } from "@modelcontextprotocol/server";
 import type { Authenticate, Refusal } from "../callers/authenticate.ts";
@@ -9,10 +10,13 @@ import type { OidcConfig } from "../http-settings.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import type { RefusalReason } from "../telemetry/metrics.ts";
 import { callerInfo } from "./caller-info.ts";
+import { type ConnectionLimits, limitConnections } from "./connections.ts";
 import { listen } from "./listen.ts";
 import type { McpService } from "./mcp-server.ts";
+import type { RateLimit } from "./rate-limit.ts";
 import { createReplies } from "./replies.ts";
 import { createSignpost, type Signpost } from "./signpost.ts";
+import type { Tls } from "./tls.ts";
 import { within } from "./within.ts";
 
 /** A deploy carries its node files in one message. */
@@ -22,6 +26,7 @@ const LOOPBACK = ["127.0.0.1", "::1", "localhost"];
 const LOCAL_NAMES = ["localhost", "127.0.0.1", "[::1]"];
 const FLUSH_MS = 1_000;
 const reasons = { 401: "unauthenticated", 403: "forbidden", 503: "issuer" } as const;
+const PLACES: ConnectionLimits = { connections: 1_024, perAddress: 256 };
 
 export interface ServeHttpOptions {
   readonly service: McpService;
@@ -36,6 +41,12 @@ export interface ServeHttpOptions {
   /** The address by which clients reach it, and who issues access tokens for it: told to those who have none. */
   readonly url?: string;
   readonly oidc?: OidcConfig;
+  /** HTTPS, with this to begin with. */
+  readonly tls?: Tls;
+  /** How many requests a caller may send. */
+  readonly rateLimit?: RateLimit;
+  /** How many connections there may be at one time; default 1,024, and 256 of one address. */
+  readonly places?: Partial<ConnectionLimits>;
   readonly log?: Logger;
   /** Told of each request that is not served. */
   readonly onRefused?: (reason: RefusalReason) => void;
@@ -48,6 +59,8 @@ export interface ServeHttpOptions {
 export interface HttpServer {
   /** `http://127.0.0.1:<port>/mcp` */
   readonly url: string;
+  /** Shows another certificate from the next connection on. */
+  useTls(tls: Tls): void;
   /** Takes no new calls, lets the running ones end, then closes every connection. */
   close(): Promise<void>;
 }
@@ -68,6 +81,7 @@ export function isLoopback(host: string): boolean {
  */
 export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> {
   const { service, host = "127.0.0.1", port = 0, log = silentLogger, graceMs = 30_000 } = options;
+  const { tls, rateLimit } = options;
   const { allowedHosts = [], limits = { headersMs: 10_000, requestMs: 30_000 } } = options;
   const onRefused = options.onRefused ?? (() => undefined);
   if (!isLoopback(host) && allowedHosts.length === 0)
@@ -129,6 +143,13 @@ export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> 
     if ("status" in caller) {
       onRefused(reasons[caller.status]);
       refuse(response, caller.status, caller.message, challenge(caller, signpost));
+      return;
+    }
+    connections.prove(request.socket);
+    const wait = await rateLimit?.(caller.name);
+    if (wait !== undefined) {
+      onRefused("rate");
+      refuse(response, 429, tooMany(caller.name, wait), { "retry-after": String(wait) });
     } else if (path === "/whoami") json(response, { name: caller.name, grants: caller.grants });
     else if (path !== "/mcp") {
       onRefused("path");
@@ -148,24 +169,26 @@ export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> 
     await handle(request, response);
   }
 
-  const server = createServer(
-    {
-      headersTimeout: limits.headersMs,
-      requestTimeout: limits.requestMs,
-      keepAliveTimeout: 10_000,
-      connectionsCheckingInterval: Math.min(2_000, limits.headersMs),
-      maxHeaderSize: 16 * 1024,
-    },
-    (request, response) =>
-      void answer(request, response).catch((error: unknown) => {
-        log.warn({ error: String(error) }, "http");
-        response.destroy();
-      }),
-  );
-  server.maxConnections = 256;
+  const settings = {
+    headersTimeout: limits.headersMs,
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: 10_000,
+    connectionsCheckingInterval: Math.min(2_000, limits.headersMs),
+    maxHeaderSize: 16 * 1024,
+  };
+  const listener = (request: IncomingMessage, response: ServerResponse): void =>
+    void answer(request, response).catch((error: unknown) => {
+      log.warn({ error: String(error) }, "http");
+      response.destroy();
+    });
+  const secure =
+    tls && createTlsServer({ ...settings, ...tls, handshakeTimeout: limits.headersMs }, listener);
+  const server = secure ?? createServer(settings, listener);
+  const connections = limitConnections(server, { ...PLACES, ...options.places });
   const actual = await listen(server, host, port, "MCP");
   return {
-    url: `http://${host.includes(":") ? `[${host}]` : host}:${actual}/mcp`,
+    url: `${secure === undefined ? "http" : "https"}://${host.includes(":") ? `[${host}]` : host}:${actual}/mcp`,
+    useTls: (renewed) => secure?.setSecureContext({ ...renewed }),
     async close() {
       closing = true;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
@@ -177,6 +200,10 @@ export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> 
       await closed;
     },
   };
+}
+
+function tooMany(caller: string, seconds: number): string {
+  return `${caller} sends too many requests. Wait ${seconds} s, then go on more slowly.`;
 }
 
 /** What a client is told to bring (RFC 6750). */

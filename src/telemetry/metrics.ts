@@ -16,6 +16,7 @@ const refusalReasons = [
   "issuer",
   "path",
   "stopping",
+  "rate",
 ] as const;
 
 /** Why a request over HTTP was not served. */
