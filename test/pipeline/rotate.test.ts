@@ -5,7 +5,6 @@ import { silentLogger } from "../../src/log.ts";
 import { readCredentials } from "../../src/pipeline/credentials.ts";
 import { createOperations } from "../../src/pipeline/index.ts";
 import { createIdentity, type Identity } from "../../src/tentacle/identity.ts";
-import { askUntil } from "../support/ask-until.ts";
 import {
   clearEnclave,
   createTestPlatform,
@@ -19,25 +18,6 @@ import {
 const services = inject("services");
 const { signal } = new AbortController();
 const POSTGRES = "tentacular-postgres";
-
-/** Queries Postgres again and again, and says how often that failed. */
-const BUSY = `export default async (ctx) => {
-  const { sql } = ctx.dependency("${POSTGRES}");
-  const counts = { asked: 0, failed: 0, problems: [], logins: [] };
-  const until = Date.now() + 300;
-  while (Date.now() < until) {
-    counts.asked++;
-    try {
-      const [row] = await sql\`select session_user as login\`;
-      if (!counts.logins.includes(row.login)) counts.logins.push(row.login);
-    } catch (error) {
-      counts.failed++;
-      counts.problems.push(String(error));
-    }
-  }
-  return counts;
-};
-`;
 
 const lacking = [services.postgres, services.nats].find((service) => !service.available);
 const reason = lacking?.available === false ? lacking.reason : undefined;
@@ -72,35 +52,6 @@ describe.skipIf(reason !== undefined)("rotate", () => {
   }
 
   const credentialsOf = (identity: Identity) => readCredentials(platform.cluster, identity, signal);
-
-  test("gives new credentials, ends the old, and a tentacle that queries all the time sees no failed query", async () => {
-    const { operations } = platform;
-    const identity = createIdentity(enclave, "busy");
-    await deploy("busy", BUSY);
-    const before = await credentialsOf(identity);
-
-    const asking = askUntil(() => operations.run({ enclave, name: "busy" }, freshCall()));
-    await asking.answered(1);
-    const result = await operations.rotate({ enclave, name: "busy" }, freshCall());
-    await asking.answered(1);
-    const { failed, logins, asked } = await asking.stop();
-
-    expect(result).toMatchObject({
-      rotated: [POSTGRES, "tentacular-nats"],
-      retired: true,
-      warnings: [],
-      workload: { state: "ready" },
-    });
-    const after = await credentialsOf(identity);
-    const { user, schema } = after[POSTGRES] ?? {};
-    expect(after[POSTGRES]?.password).not.toBe(before[POSTGRES]?.password);
-    expect(after["tentacular-nats"]?.creds).not.toBe(before["tentacular-nats"]?.creds);
-    expect(await loginsOf(schema)).toEqual([user]);
-    expect(asked).toBeGreaterThan(0);
-    expect(failed).toEqual([]);
-    expect(logins.sort()).toEqual([before[POSTGRES]?.user, user].map(String).sort());
-    console.info(`rotation: ${asked} queries, ${failed.length} failed`);
-  });
 
   test("of one dependency leaves the other as it is, and the next deploy of the same changes nothing", async () => {
     const identity = createIdentity(enclave, "half");
