@@ -50,7 +50,10 @@ export function send(
   });
 }
 
-/** Makes a request again that got no answer, or one that says to come again; as the AWS clients do. */
+/**
+ * Makes a request again that got no answer, one that says to come again, or an error of the server's own, as the AWS clients
+ * do. RustFS gives the latter (`policy does not exist`) while another request makes it read its users and policies anew.
+ */
 export function withRetries<T>(once: () => Promise<T>, signal: AbortSignal): Promise<T> {
   return pRetry(once, {
     retries: ATTEMPTS - 1,
@@ -59,7 +62,7 @@ export function withRetries<T>(once: () => Promise<T>, signal: AbortSignal): Pro
     signal,
     shouldRetry: ({ error }) => {
       const status = errorStatus(error);
-      return status === undefined || status === 503 || status === 429;
+      return status === undefined || status >= 500 || status === 429;
     },
   });
 }

@@ -59,14 +59,8 @@ describe.skipIf(!server.available)("object store that fails", () => {
   });
 
   test("an end at any request leaves what the next register or unregister puts right", async () => {
-    const undisturbed = identity();
-    const before = proxy.seen.length;
-    await registrar.register(undisturbed, undefined, call());
-    const requests = proxy.seen.length - before;
-    await registrar.unregister(undisturbed, { data: "delete" }, call());
-    expect(requests).toBeGreaterThan(15);
-
-    for (let last = 1; last <= requests; last += 3) {
+    // How many requests a register takes differs, as users and rights take a moment to spread: on to the first that ends.
+    for (let last = 1; ; last += 3) {
       const one = identity();
       let count = 0;
       // The process dies: what was sent is done, nothing more is sent, so nothing is undone either.
@@ -77,7 +71,16 @@ describe.skipIf(!server.available)("object store that fails", () => {
         death.abort(new Error("killed"));
         return count === last ? "cut after" : "cut before";
       });
-      await expect(registrar.register(one, undefined, { signal: death.signal })).rejects.toThrow("killed");
+      const [attempt] = await Promise.allSettled([
+        registrar.register(one, undefined, { signal: death.signal }),
+      ]);
+      if (attempt.status === "fulfilled") {
+        proxy.decide(() => "pass");
+        await registrar.unregister(one, { data: "delete" }, call());
+        expect(last).toBeGreaterThan(15);
+        break;
+      }
+      expect(String(attempt.reason)).toContain("killed");
       await proxy.idle();
       proxy.decide(() => "pass");
       if (last % 2 === 1) {
@@ -91,12 +94,16 @@ describe.skipIf(!server.available)("object store that fails", () => {
     }
   });
 
-  test("503 SlowDown is waited out", async () => {
+  test.each([
+    ["503 SlowDown", 503, "SlowDown"],
+    ["500, while RustFS reads its policies anew,", 500, "InternalError"],
+    ["502 of a proxy", 502, "BadGateway"],
+  ])("%s is waited out", async (_, status, code) => {
     const tries = new Map<string, number>();
     proxy.decide(({ method, path }) => {
       const key = `${method} ${path.replace(/\?.*/, "")}`;
       tries.set(key, (tries.get(key) ?? 0) + 1);
-      return tries.get(key) === 1 ? { status: 503, body: xml("SlowDown") } : "pass";
+      return tries.get(key) === 1 ? { status, body: xml(code) } : "pass";
     });
     const one = identity();
     const { credentials } = await registrar.register(one, undefined, call());

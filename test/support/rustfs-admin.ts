@@ -41,7 +41,8 @@ export function rustfsAdmin(store: Pick<Store, "endpoint" | "accessKey" | "secre
     secretAccessKey: store.secretKey,
     service: "s3",
     region: "us-east-1",
-    retries: 0,
+    // RustFS answers 500 while another request makes it read its users and policies anew.
+    retries: 3,
   });
 
   async function call(method: string, path: string, body?: unknown): Promise<Response> {
