@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { Credentials, RegistrarDefinition } from "../exoskeleton/registrar.ts";
-import { parseSecrets } from "../tentacle/author-secrets.ts";
+import { parseSecrets, secretTexts } from "../tentacle/author-secrets.ts";
 import type { Identity } from "../tentacle/identity.ts";
 import { objectNames } from "../tentacle/manifests.ts";
 import type { FilledDependency } from "../tentacle/tentacle.ts";
@@ -57,8 +57,7 @@ export async function learnSecrets(
   ]);
   for (const { definition } of exoskeleton.services)
     secretValues(definition, credentials[definition.dependency] ?? {}).forEach(onSecret);
-  for (const value of Object.values(parseSecrets(secrets)))
-    for (const secret of typeof value === "string" ? [value] : Object.values(value)) onSecret(secret);
+  secretTexts(parseSecrets(secrets)).forEach(onSecret);
 }
 
 /** The non-secret half of a dependency's credentials, as the enriched contract shows it: host and port first. */

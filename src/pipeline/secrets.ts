@@ -1,5 +1,11 @@
 import type { Secret } from "../cluster/objects.ts";
-import { mergeSecrets, parseSecrets, secretNames, serializeSecrets } from "../tentacle/author-secrets.ts";
+import {
+  mergeSecrets,
+  parseSecrets,
+  secretNames,
+  secretTexts,
+  serializeSecrets,
+} from "../tentacle/author-secrets.ts";
 import { createIdentity, type Identity } from "../tentacle/identity.ts";
 import { labelsOf, objectNames } from "../tentacle/manifests.ts";
 import { readAuthorSecrets } from "./credentials.ts";
@@ -14,8 +20,7 @@ export function createSecrets(
     const identity = createIdentity(request.enclave ?? deps.defaultEnclave, request.name);
     await deps.cluster.requireEnclave(identity.enclave, signal);
     const { set = {}, remove = [] } = request;
-    for (const value of Object.values(set))
-      for (const secret of typeof value === "string" ? [value] : Object.values(value)) deps.onSecret(secret);
+    secretTexts(set).forEach(deps.onSecret);
     const asked = Object.keys(set).length > 0 || remove.length > 0;
     if (!asked) return describe(identity, await readAuthorSecrets(deps.cluster, identity, signal), false);
 

@@ -99,6 +99,13 @@ export function checkSecretNames(secrets: AuthorSecrets): readonly Issue[] {
   });
 }
 
+/** Every value, whatever it is called. */
+export function secretTexts(secrets: AuthorSecrets): readonly string[] {
+  return Object.values(secrets).flatMap((value) =>
+    typeof value === "string" ? [value] : Object.values(value),
+  );
+}
+
 /** `service.key` of each secret, `service` for a plain text; sorted. Takes the parsed or the kept form. */
 export function secretNames(secrets: AuthorSecrets): readonly string[] {
   return Object.entries(secrets)

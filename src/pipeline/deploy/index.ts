@@ -1,4 +1,5 @@
 import type { AppliedObject, Workload } from "../../cluster/cluster.ts";
+import { secretTexts } from "../../tentacle/author-secrets.ts";
 import type { PipelineDependencies } from "../dependencies.ts";
 import { newOperationId, takeLock } from "../operation.ts";
 import type { DeployRequest, DeployResult, OperationCall, StepTiming } from "../operations.ts";
@@ -30,8 +31,7 @@ export function createDeploy(
       request,
       rotate: new Set(),
     });
-    for (const value of Object.values(request.secrets ?? {}))
-      for (const secret of typeof value === "string" ? [value] : Object.values(value)) deps.onSecret(secret);
+    secretTexts(request.secrets ?? {}).forEach(deps.onSecret);
     if (request.dryRun === true) {
       const { state, timings } = await planning.run(start, call, options);
       const { workflow } = await render(deps, state, expectedCredentials(state), call.signal);
