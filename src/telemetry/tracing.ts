@@ -21,16 +21,16 @@ export async function startTracing(version: string): Promise<Tracing> {
     import("@opentelemetry/api"),
     import("@opentelemetry/core"),
     import("@opentelemetry/resources"),
-    import("@opentelemetry/sdk-trace"),
+    import("@opentelemetry/sdk-trace-base"),
     import("@opentelemetry/exporter-trace-otlp-http"),
   ]);
   const { defaultTextMapGetter, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } = api;
-  const provider = new sdk.TracerProvider({
+  const provider = new sdk.BasicTracerProvider({
     resource: resources
       .resourceFromAttributes({ "service.name": "tentacular", "service.version": version })
       // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win.
       .merge(resources.detectResources({ detectors: [resources.envDetector] })),
-    spanProcessors: [new sdk.BatchSpanProcessor({ exporter: new OTLPTraceExporter() })],
+    spanProcessors: [new sdk.BatchSpanProcessor(new OTLPTraceExporter())],
   });
   const tracer = provider.getTracer("tentacular", version);
   const propagator = new core.W3CTraceContextPropagator();

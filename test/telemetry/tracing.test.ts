@@ -131,6 +131,22 @@ it("takes the trace of the HTTP headers, tells a failed operation, and lets no b
   expect(untraced?.traceId).not.toBe(TRACE);
 });
 
+it("traces as many operations as the sampler says, and as the caller says where it has decided", async () => {
+  vi.stubEnv("OTEL_TRACES_SAMPLER", "parentbased_always_off");
+  const { client: caller } = await start();
+  const call = async (traceparent?: string) =>
+    await caller.callTool({
+      name: "enclave_info",
+      arguments: {},
+      ...(traceparent !== undefined && { _meta: { traceparent } }),
+    });
+  for (const traceparent of [undefined, `00-${TRACE}-${SPAN}-01`, `00-${"a".repeat(32)}-${SPAN}-00`])
+    expect((await call(traceparent)).isError ?? false).toBe(false);
+  await server?.close();
+  server = undefined;
+  expect(receiver.spans().map(({ name, traceId }) => [name, traceId])).toEqual([["enclave_info", TRACE]]);
+});
+
 it.each([
   [{}, false],
   [{ OTEL_EXPORTER_OTLP_ENDPOINT: "" }, false],
