@@ -1,54 +1,35 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
 import { definitions } from "../../registrars/index.ts";
+import { readPolicy } from "../../src/callers/policy.ts";
 import { enclaveObjects } from "../../src/cluster/enclave-objects.ts";
 import { loadServerConfig } from "../../src/config.ts";
-import { newToken } from "../../src/server/http.ts";
 import { CHART, find, helm, helmMissing, render, type Rendered } from "../support/helm.ts";
+import { envOf, mountPod, podOf } from "../support/rendered-pod.ts";
 
 const missing = await helmMissing();
-const variants = ["bare.yaml", "typed.yaml", "operated.yaml", "accounts.yaml"];
+const variants = ["bare.yaml", "typed.yaml", "operated.yaml", "accounts.yaml", "team.yaml"];
 
-const podSchema = z.object({
-  containers: z.tuple([
-    z.looseObject({
-      image: z.string(),
-      env: z.array(z.object({ name: z.string(), value: z.string() })),
-      volumeMounts: z.array(z.object({ name: z.string(), mountPath: z.string() })),
-    }),
-  ]),
-  volumes: z.array(
-    z.looseObject({
-      name: z.string(),
-      secret: z
-        .looseObject({
-          secretName: z.string(),
-          items: z.array(z.object({ key: z.string(), path: z.string() })),
-        })
-        .optional(),
-      configMap: z.object({ name: z.string() }).optional(),
-    }),
-  ),
-});
-const deploymentSchema = z.looseObject({
-  spec: z.looseObject({ template: z.looseObject({ spec: z.looseObject(podSchema.shape) }) }),
-});
-
-function podOf(objects: readonly Rendered[]) {
-  return deploymentSchema.parse(find(objects, "Deployment")).spec.template.spec;
-}
-
-function envOf(objects: readonly Rendered[]): Record<string, string> {
-  return Object.fromEntries(podOf(objects).containers[0].env.map(({ name, value }) => [name, value]));
-}
+/** One that may be there, as after `--set`. */
+const A_RULE =
+  "auth.policy.rules[0].token=ci,auth.policy.rules[0].enclaves[0]=a,auth.policy.rules[0].scopes[0]=read";
 
 describe.skipIf(missing !== undefined)("the chart", () => {
-  const folder = mkdtempSync(join(tmpdir(), "tentacular-chart-"));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "tentacular-chart-"));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  });
+
+  /** What the server of these objects takes from its environment and its files. */
+  async function configOf(objects: readonly Rendered[]) {
+    const { environment } = await mountPod(folder, objects);
+    return loadServerConfig(definitions, {}, environment);
+  }
 
   it("is of the version of the package", () => {
     const { version } = z
@@ -84,10 +65,25 @@ describe.skipIf(missing !== undefined)("the chart", () => {
     ["http.allowedHosts[0]=https://x/"],
     ["metrics.port=8080"],
     ["image.digest=latest"],
+    ["auth.policy.rules[0].token=ci"],
+    ["auth.policy.rules[0].enclaves[0]=a,auth.policy.rules[0].scopes[0]=read"],
+    [`${A_RULE},auth.policy.rules[0].subject=x`],
+    [`${A_RULE},auth.policy.existingConfigMap=rules`],
+    [`${A_RULE},auth.policy.rules[0].scopes[1]=raed`],
+    ["auth.oidc.issuer=http://login.example.com,http.url=https://x/mcp,auth.policy.existingConfigMap=rules"],
+    ["auth.oidc.issuer=https://login.example.com,http.url=https://x/mcp"],
+    ["auth.oidc.issuer=https://login.example.com,auth.policy.existingConfigMap=rules"],
+    ["http.url=https://x/"],
+    ["http.rateLimit=-1"],
+    ["http.connectionsPerAddress=2000"],
+    ["tracing.sampleRatio=25"],
+    ["tracing.endpoint=collector:4318"],
   ])("refuses %s", async (set) => {
     const refused = render({ set: [set] });
     // By the schema, or in words of the template's own.
-    await expect(refused).rejects.toThrow(/values don't meet the specifications|set existingSecret, or/);
+    await expect(refused).rejects.toThrow(
+      /values don't meet the specifications|set existingSecret, or|auth.oidc: set [a-z.]+ too/,
+    );
   });
 
   it("makes a token of its own for a first try, and another for another release", async () => {
@@ -110,8 +106,7 @@ describe.skipIf(missing !== undefined)("the chart", () => {
 
   it.each(variants)("starts a server with %s that its configuration accepts", async (file) => {
     const objects = await render({ values: [file] });
-    const environment = withFiles(folder, objects, envOf(objects));
-    const config = loadServerConfig(definitions, {}, environment);
+    const config = await configOf(objects);
     expect(config.cluster).toEqual({
       kind: "kubernetes",
       serviceAccount: { namespace: "tentacular", name: "tentacular" },
@@ -125,6 +120,7 @@ describe.skipIf(missing !== undefined)("the chart", () => {
         "typed.yaml": services,
         "operated.yaml": [...services, "spire"],
         "accounts.yaml": ["nats"],
+        "team.yaml": [],
       }[file],
     );
     if (file === "bare.yaml") return;
@@ -134,7 +130,7 @@ describe.skipIf(missing !== undefined)("the chart", () => {
 
   it("shows metrics where it is told to, on the port that Prometheus is told of", async () => {
     const objects = await render({ values: ["operated.yaml"] });
-    const { metrics } = loadServerConfig(definitions, {}, withFiles(folder, objects, envOf(objects))).http;
+    const { metrics } = (await configOf(objects)).http;
     expect(metrics).toEqual({ host: "0.0.0.0", port: 9464 });
     expect(find(objects, "Deployment")).toMatchObject({
       spec: {
@@ -157,6 +153,114 @@ describe.skipIf(missing !== undefined)("the chart", () => {
     const bare = await render({ values: ["bare.yaml"] });
     expect(bare.some(({ kind }) => kind === "PodMonitor")).toBe(false);
     expect(JSON.stringify(bare)).not.toMatch(/metrics|prometheus/i);
+  });
+
+  it("says who calls, and what each may do, by files of the operator's", async () => {
+    const objects = await render({ values: ["team.yaml"] });
+    const { http } = await configOf(objects);
+    expect(http).toMatchObject({
+      url: "https://tentacular.example.com/mcp",
+      oidc: {
+        issuer: "https://login.example.com/realms/dev",
+        audience: "tentacular",
+        scopes: ["read", "deploy"],
+      },
+      rateLimit: 1200,
+      connectionsPerAddress: 64,
+      tokensFile: join(folder, "tokens", "tokens"),
+      tls: { certFile: join(folder, "tls", "tls.crt"), keyFile: join(folder, "tls", "tls.key") },
+    });
+    expect(http.allowedHosts).toContain("tentacular.example.com");
+    // Nobody asked for a token for all.
+    expect(http.token).toBeUndefined();
+    expect(objects.filter(({ kind }) => kind === "Secret")).toEqual([]);
+    const policy = readPolicy(http.policyFile ?? "");
+    expect(policy.tokens).toEqual(["ci", "1e3"]);
+    expect(policy.grantsOf({ token: "1e3" })).toEqual([{ enclaves: ["team-*"], scope: "read" }]);
+    expect(policy.grantsOf({ subject: "x", claims: { realm_access: { roles: ["operator"] } } })).toEqual([
+      { enclaves: ["*"], scope: "destroy" },
+    ]);
+    expect(envOf(objects).NODE_EXTRA_CA_CERTS).toBe("/etc/tentacular/authorities/oidc.pem");
+  });
+
+  it("gives nobody anything by an empty list of rules, and takes the operator's ConfigMap for a policy", async () => {
+    const empty = await render({ values: ["bare.yaml"], json: ["auth.policy.rules=[]"] });
+    const { http } = await configOf(await render({ values: ["bare.yaml"] }));
+    expect(http.policyFile).toBeUndefined();
+    expect(find(empty, "ConfigMap").data).toEqual({ "policy.yaml": "rules: []" });
+    const theirs = await render({
+      set: ["auth.policy.existingConfigMap=rules", "auth.tokensSecret=callers"],
+    });
+    expect(podOf(theirs).volumes).toContainEqual({
+      name: "policy",
+      configMap: { name: "rules", items: [{ key: "policy.yaml", path: "policy.yaml" }] },
+    });
+    expect(theirs.filter(({ kind }) => ["ConfigMap", "Secret"].includes(kind))).toEqual([]);
+  });
+
+  it.each([
+    ["team.yaml", "https"],
+    ["operated.yaml", "http"],
+  ])("names and probes the port with %s by what it speaks: %s", async (file, scheme) => {
+    const objects = await render({ values: [file] });
+    const probe = { httpGet: { port: scheme, scheme: scheme.toUpperCase() } };
+    const [container] = podOf(objects).containers;
+    expect(container).toMatchObject({ startupProbe: probe, readinessProbe: probe, livenessProbe: probe });
+    expect(container.ports).toContainEqual({ name: scheme, containerPort: 8080, protocol: "TCP" });
+    expect(find(objects, "Service")).toMatchObject({
+      spec: { ports: [{ name: scheme, targetPort: scheme, appProtocol: scheme }] },
+    });
+  });
+
+  it("lets through an Ingress what clients ask: calls, who they are, and where they may log in", async () => {
+    const paths = z.object({
+      rules: z.tuple([z.object({ http: z.object({ paths: z.array(z.looseObject({ path: z.string() })) }) })]),
+    });
+    const shown = async (set: readonly string[]) => {
+      const objects = await render({ values: ["operated.yaml"], set });
+      const [rule] = paths.parse(find(objects, "Ingress").spec).rules;
+      return { objects, paths: rule.http.paths.map(({ path }) => path) };
+    };
+    const plain = await shown([]);
+    expect(plain.paths).toEqual(["/mcp", "/whoami"]);
+    // All come from the proxy's address.
+    expect(envOf(plain.objects).TENTACULAR_HTTP_CONNECTIONS_PER_ADDRESS).toBe("1024");
+    const oidc = await shown([A_RULE, "auth.oidc.issuer=https://login.example.com"]);
+    expect(oidc.paths).toEqual(["/mcp", "/whoami", "/.well-known/oauth-protected-resource"]);
+    expect((await configOf(oidc.objects)).http).toMatchObject({
+      url: "https://tentacular.example.com/mcp",
+      oidc: { audience: "https://tentacular.example.com/mcp" },
+    });
+  });
+
+  it("sends traces where it is told to, with the key of the operator's Secret", async () => {
+    const objects = await render({ values: ["team.yaml"] });
+    expect((await configOf(objects)).tracing).toBe(true);
+    expect(envOf(objects)).toMatchObject({
+      OTEL_EXPORTER_OTLP_ENDPOINT: "https://collector.example.com:4318",
+      OTEL_EXPORTER_OTLP_CERTIFICATE: "/etc/tentacular/authorities/collector.pem",
+      OTEL_TRACES_SAMPLER: "parentbased_traceidratio",
+      OTEL_TRACES_SAMPLER_ARG: "0.25",
+      OTEL_RESOURCE_ATTRIBUTES: "deployment.environment.name=a%2C%20b%3Dc",
+    });
+    expect(podOf(objects).containers[0].env).toContainEqual({
+      name: "OTEL_EXPORTER_OTLP_HEADERS",
+      valueFrom: { secretKeyRef: { name: "collector", key: "headers" } },
+    });
+    const all = await render({ values: ["team.yaml"], set: ["tracing.sampleRatio=0"] });
+    expect(envOf(all).OTEL_TRACES_SAMPLER_ARG).toBe("0");
+  });
+
+  it("starts other pods for an authority that is read only once", async () => {
+    const sumOf = async (set: readonly string[]) => {
+      const objects = await render({ values: ["team.yaml"], set });
+      const text = JSON.stringify(find(objects, "Deployment"));
+      return /"tentacular\.io\/authorities":"([0-9a-f]{64})"/.exec(text)?.[1];
+    };
+    const before = await sumOf([]);
+    expect(before).toBeDefined();
+    expect(await sumOf(["auth.oidc.ca=other"])).not.toBe(before);
+    expect(await sumOf(["http.rateLimit=1"])).toBe(before);
   });
 
   it("passes on what an operator sets, where it differs from the default", async () => {
@@ -222,66 +326,3 @@ describe.skipIf(missing !== undefined)("the chart", () => {
     }
   });
 });
-
-/** The files that the pod mounts, in a folder here, and the environment that names them. */
-function withFiles(
-  folder: string,
-  objects: readonly Rendered[],
-  env: Record<string, string>,
-): Record<string, string> {
-  const pod = podOf(objects);
-  const paths = new Map<string, string>();
-  for (const { name, mountPath } of pod.containers[0].volumeMounts) {
-    const volume = pod.volumes.find((one) => one.name === name);
-    for (const { key, path } of volume?.secret?.items ?? []) {
-      const local = join(folder, `${name}-${path}`);
-      writeFileSync(
-        local,
-        ownSecret(objects, volume?.secret?.secretName ?? "", key) ?? STANDS_FOR[key] ?? "",
-      );
-      paths.set(`${mountPath}/${path}`, local);
-    }
-    if (volume?.configMap !== undefined)
-      for (const [file, path] of writeAuthorities(folder, objects, volume.configMap.name))
-        paths.set(`${mountPath}/${file}`, path);
-  }
-  return Object.fromEntries(
-    Object.entries(env).map(([name, value]) => {
-      const mounted = value.startsWith("/etc/tentacular/");
-      if (mounted && !paths.has(value)) throw new Error(`${name} names ${value}, which is not mounted`);
-      return [name, paths.get(value) ?? value];
-    }),
-  );
-}
-
-/** What an operator's own Secrets hold. */
-const STANDS_FOR: Readonly<Record<string, string>> = {
-  token: newToken(),
-  password: "p",
-  "operator-signing-key": "SOAHZSVWJVVKBYFFNT2RP6FZUZUKDM3XYPJR5I2N3VFDT7KUWEYF2LYRIM",
-  "system-creds": "-----BEGIN NATS USER JWT-----",
-  "derivation-key": newToken(),
-  "system-nkey": "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY",
-  "access-key": "a",
-  "secret-key": "s",
-};
-
-function ownSecret(objects: readonly Rendered[], name: string, key: string): string | undefined {
-  const secret = objects.find((object) => object.kind === "Secret" && object.metadata.name === name);
-  if (secret === undefined) return undefined;
-  const data = z.record(z.string(), z.string()).parse(secret.data);
-  return Buffer.from(data[key] ?? "", "base64").toString();
-}
-
-function writeAuthorities(
-  folder: string,
-  objects: readonly Rendered[],
-  name: string,
-): readonly (readonly [string, string])[] {
-  const data = z.record(z.string(), z.string()).parse(find(objects, "ConfigMap", name).data);
-  return Object.entries(data).map(([file, pem]) => {
-    const path = join(folder, file);
-    writeFileSync(path, pem);
-    return [file, path];
-  });
-}

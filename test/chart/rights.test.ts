@@ -1,9 +1,10 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { parse } from "yaml";
 import { z } from "zod";
-import { helmMissing, render, type Rendered } from "../support/helm.ts";
+import { CHART, helm, helmMissing, render, type Rendered } from "../support/helm.ts";
 import {
   createKubectl,
   createTestCluster,
@@ -58,7 +59,7 @@ describe.skipIf(!kubernetes.available)("the chart on a real API server", () => {
       await kubectl.send("DELETE", `${pathOf(object)}/${object.metadata.name}`);
   });
 
-  it.each(["bare.yaml", "typed.yaml", "operated.yaml", "accounts.yaml"])(
+  it.each(["bare.yaml", "typed.yaml", "operated.yaml", "accounts.yaml", "team.yaml"])(
     "is accepted as a whole with %s",
     async (file) => {
       const all = await render({ namespace, values: [file] });
@@ -70,6 +71,22 @@ describe.skipIf(!kubernetes.available)("the chart on a real API server", () => {
       for (const object of own)
         await kubectl.send("POST", `${pathOf(object)}?dryRun=All&fieldValidation=Strict`, object);
       expect(own.map(({ kind }) => kind)).toContain("Deployment");
+    },
+  );
+
+  it.each(["bare", "typed", "team"])(
+    "says after an installation with %s.yaml what to do next (vitest -u writes it)",
+    async (variant) => {
+      const kubeconfig = await administratorsConfig();
+      const said = await helm([
+        ...["install", "tentacular", CHART, "--namespace", "tentacular", "--dry-run=server"],
+        ...["--values", `test/chart/values/${variant}.yaml`, "--kubeconfig", kubeconfig],
+      ]);
+      const [, notes = ""] = said.split("\nNOTES:\n");
+      const { version } = z
+        .object({ version: z.string() })
+        .parse(parse(await readFile(`${CHART}/Chart.yaml`, "utf8")));
+      await expect(notes.replace(version, "<version>")).toMatchFileSnapshot(`golden/notes-${variant}.txt`);
     },
   );
 
@@ -137,6 +154,14 @@ describe.skipIf(!kubernetes.available)("the chart on a real API server", () => {
       lines.push(`# in ${title}`, ...rights, "");
     }
     return lines.join("\n");
+  }
+
+  async function administratorsConfig(): Promise<string> {
+    const folder = await mkdtemp(join(tmpdir(), "tentacular-chart-"));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const kubeconfig = join(folder, "config");
+    await writeFile(kubeconfig, kubeconfigOf(server, { user: { token: server.token } }));
+    return kubeconfig;
   }
 
   async function tokenOf(account: string): Promise<string> {

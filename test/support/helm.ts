@@ -49,6 +49,8 @@ export interface RenderOptions {
   readonly values?: readonly string[];
   /** As after `--set`. */
   readonly set?: readonly string[];
+  /** As after `--set-json`. */
+  readonly json?: readonly string[];
   readonly namespace?: string;
 }
 
@@ -56,12 +58,14 @@ export interface RenderOptions {
 export async function render({
   values = [],
   set = [],
+  json = [],
   namespace = "tentacular",
 }: RenderOptions): Promise<readonly Rendered[]> {
   const text = await helm([
     ...["template", "tentacular", CHART, "--namespace", namespace],
     ...values.flatMap((file) => ["--values", `test/chart/values/${file}`]),
     ...set.flatMap((one) => ["--set", one]),
+    ...json.flatMap((one) => ["--set-json", one]),
   ]);
   return parseAllDocuments(text)
     .map((document) => {

@@ -67,17 +67,3 @@ Secret or in ours, and the value when it is ours. Takes the root; gives {service
 {{- end -}}
 {{- $files | toJson -}}
 {{- end -}}
-
-{{/* The authorities of the services that have one of their own: {service: {env, pem}} as JSON. */}}
-{{- define "tentacular.authorities" -}}
-{{- $found := dict -}}
-{{- if .Values.exoskeleton.enabled -}}
-{{- range $service, $on := dict "postgres" "host" "nats" "url" "rustfs" "endpoint" -}}
-{{- $values := index $.Values.exoskeleton $service -}}
-{{- if and (index $values $on) $values.ca -}}
-{{- $_ := set $found $service (dict "env" (printf "TENTACULAR_%s_CA_FILE" (upper $service)) "pem" $values.ca) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-{{- $found | toJson -}}
-{{- end -}}

@@ -21,11 +21,6 @@
 {{- with .accountsConfigMap -}}{{- if .name -}}
 {{- $env = append $env (list "TENTACULAR_NATS_ACCOUNTS_CONFIGMAP" (printf "%s/%s/%s" .namespace .name .key)) -}}
 {{- end -}}{{- end -}}
-{{- if .clientTlsSecret -}}
-{{- $env = concat $env (list
-  (list "TENTACULAR_NATS_CLIENT_CERT_FILE" "/etc/tentacular/nats-client/tls.crt")
-  (list "TENTACULAR_NATS_CLIENT_KEY_FILE" "/etc/tentacular/nats-client/tls.key")) -}}
-{{- end -}}
 {{- end -}}{{- end -}}
 {{- with $exo.rustfs -}}{{- if .endpoint -}}
 {{- $env = concat $env (list
@@ -45,10 +40,5 @@
   (list "TENTACULAR_SPIFFE_CSI_DRIVER" .csiDriver)) -}}
 {{- end -}}{{- end -}}
 {{- end -}}
-{{- range $env }}
-{{- $value := index . 1 | toString }}
-{{- if not (has $value (list "" "<nil>")) }}
-- { name: {{ index . 0 }}, value: {{ $value | quote }} }
-{{- end }}
-{{- end }}
+{{- include "tentacular.env" $env -}}
 {{- end -}}
