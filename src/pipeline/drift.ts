@@ -48,7 +48,8 @@ async function compareAll(
     .filter(({ kind }) => kind === "managed")
     .map(({ name }) => deps.exoskeleton.require(name));
   const parsed = parseSecrets(await readAuthorSecrets(deps.cluster, identity, signal));
-  const known = { identity, tentacle, services, secrets: serializeSecrets(parsed), request };
+  const secrets = serializeSecrets(parsed);
+  const known = { identity, tentacle, services, secrets, request, backends: new Map() };
   const standIns = (variant: "a" | "b"): CredentialSet =>
     Object.fromEntries(
       services.map(({ definition }) => [
@@ -63,10 +64,10 @@ async function compareAll(
   // Without all credentials, what they fill in elsewhere is not known: it is whatever two stand-ins make different.
   const unknown = complete ? [] : unlike(objects, (await render(deps, known, standIns("b"), signal)).objects);
   const { missing } = checkSecrets(tentacle, new Set(secretNames(parsed)));
-  const { credentials: credentialsName, secrets } = objectNames(identity.name);
-  return explained(credentialsName, [
+  const names = objectNames(identity.name);
+  return explained(names.credentials, [
     ...found.filter((drift) => !unknown.some((one) => isWithin(drift, one))),
-    ...missing.map(({ message }) => ({ kind: "Secret", name: secrets, problem: message }) as const),
+    ...missing.map(({ message }) => ({ kind: "Secret", name: names.secrets, problem: message }) as const),
   ]);
 }
 

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { Lock } from "../cluster/cluster.ts";
 import { TentacularError } from "../errors.ts";
 import type { Identity } from "../tentacle/identity.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
@@ -27,7 +28,7 @@ export async function takeLock(
   deps: PipelineDependencies,
   { identity, kind, id }: OperationMark & { readonly identity: Identity },
   { signal, defer, guard }: StepCall,
-): Promise<object> {
+): Promise<{ readonly lock: Lock }> {
   const since = new Date().toISOString();
   const lock = await deps.cluster.lock(identity, `${kind} (operation ${id})`, signal);
   defer((error) => deps.memory?.note(identity, { kind, id, since, ...endOf(error) }));
@@ -41,7 +42,7 @@ export async function takeLock(
     });
   });
   guard(lock.signal);
-  return {};
+  return { lock };
 }
 
 /** Says in the cluster how an operation ended. Nothing depends on it: what cannot be said is in the log. */

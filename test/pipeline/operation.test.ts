@@ -34,6 +34,11 @@ const status = (name: string, operation?: string) =>
   second.operations.status({ enclave, name, ...(operation !== undefined && { operation }) }, freshCall());
 const deploy = (name: string) =>
   platform.operations.deploy({ enclave, workflow: workflowOf(name), files }, freshCall());
+const deployOther = (name: string, more: string) =>
+  second.operations.deploy(
+    { enclave, workflow: workflowOf(name), files: { "nodes/one.ts": `${more}${ECHO}` } },
+    freshCall(),
+  );
 
 test("another server tells an operation that goes on, from one that was interrupted, from one that ended", async () => {
   const identity = createIdentity(enclave, "told");
@@ -121,4 +126,31 @@ test("undeploy that could not remove all stays open, and repair finishes it", as
     unfinished: "finished",
     failed: [],
   });
+});
+
+test("a deploy that another one came before, between its check and its lock, builds on what that one left", async () => {
+  const identity = createIdentity(enclave, "overtaken");
+  await deploy("overtaken");
+  let other: string | undefined;
+  const third = await createPlatform({
+    environment: platform.environment,
+    stateDir: platform.stateDir,
+    async observer(edge, step) {
+      if (edge === "before" && step === "lock" && other === undefined)
+        other = (await deployOther("overtaken", "// by the other\n")).operation;
+    },
+  });
+  try {
+    const workflow = workflowOf("overtaken");
+    const changed = { "nodes/one.ts": `// by the slow one\n${ECHO}` };
+    const { operation, revision } = await third.operations.deploy(
+      { enclave, workflow, files: changed },
+      freshCall(),
+    );
+    expect(revision).toBe(3);
+    const record = await readRecord(platform.cluster, identity, signal);
+    expect(record?.history?.map(({ id }) => id).slice(-2)).toEqual([other, operation]);
+  } finally {
+    await third.close();
+  }
 });

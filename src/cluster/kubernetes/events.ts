@@ -6,8 +6,9 @@ import { MANAGER } from "../objects.ts";
 import { isOwned } from "../ownership.ts";
 import type { Api } from "./api.ts";
 import { oneLine } from "./errors.ts";
+import type { LastSeen } from "./last-seen.ts";
 import { getObject, listAll, proofOf } from "./objects.ts";
-import { collection } from "./paths.ts";
+import { collection, object as objectPlace } from "./paths.ts";
 
 /** The newest of them: an API server keeps them for an hour, and a pod that crashes makes many. */
 const SHOWN = 10;
@@ -79,15 +80,14 @@ export async function writeEvent(
   api: Api,
   identity: Identity,
   { warning, reason, message }: Pick<ClusterEvent, "warning" | "reason" | "message">,
-  signal: AbortSignal,
+  { seen, signal }: { readonly seen: LastSeen; readonly signal: AbortSignal },
 ): Promise<void> {
   const { enclave: namespace, name } = identity;
-  const key = { kind: "Deployment", namespace, name } as const;
-  const live = await getObject(api, key, { metadataOnly: true, signal });
+  const uid = await uidOfDeployment(api, identity, seen, signal);
   const object =
-    live !== undefined && isOwned(live.json, identity, proofOf(live.json))
-      ? { kind: "Deployment", apiVersion: "apps/v1", name, uid: live.metadata.uid }
-      : { kind: "ConfigMap", apiVersion: "v1", name: `${name}-release` };
+    uid === undefined
+      ? { kind: "ConfigMap", apiVersion: "v1", name: `${name}-release` }
+      : { kind: "Deployment", apiVersion: "apps/v1", name, uid };
   const now = new Date(api.now()).toISOString().replace(/\.\d+Z$/, "Z");
   await api.send({
     verb: "create",
@@ -110,4 +110,20 @@ export async function writeEvent(
     },
     signal,
   });
+}
+
+/** As it was seen last; what was not seen is asked for. */
+async function uidOfDeployment(
+  api: Api,
+  identity: Identity,
+  seen: LastSeen,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const key = { kind: "Deployment", namespace: identity.enclave, name: identity.name } as const;
+  const last = seen.get(objectPlace(key.kind, key.namespace, key.name).path);
+  if (last?.there === true) return last.uid;
+  const live = await getObject(api, key, { metadataOnly: true, signal });
+  return live !== undefined && isOwned(live.json, identity, proofOf(live.json))
+    ? live.metadata.uid
+    : undefined;
 }

@@ -138,14 +138,20 @@ export async function createKubernetesCluster(options: KubernetesClusterOptions)
 
     async remove(identity, keys, signal) {
       const removed: ObjectKey[] = [];
-      for (const key of keys) if (await removeObject(api, identity, key, signal)) removed.push(key);
+      for (const key of keys) {
+        const { path } = objectPlace(key.kind, identity.enclave, key.name);
+        seen.forget(path);
+        if (!(await removeObject(api, identity, key, signal))) continue;
+        seen.note(path, undefined);
+        removed.push(key);
+      }
       return removed;
     },
 
     rollout: (identity, call) => waitForRollout(api, identity, call),
     workload: (identity, signal) => readWorkload(api, identity, signal),
     events: (identity, signal) => readWorkloadEvents(api, identity, signal),
-    announce: (identity, event, signal) => writeEvent(api, identity, event, signal),
+    announce: (identity, event, signal) => writeEvent(api, identity, event, { seen, signal }),
     workloads: (enclave, names, signal) => readWorkloads(api, enclave, names, signal),
     run: (identity, input, signal) => runEngine(api, reach, identity, input, signal),
     logs: (identity, { tail, signal }) => readLogs(api, identity, tail, signal),

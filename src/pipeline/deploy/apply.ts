@@ -11,7 +11,7 @@ export interface AppliedSoFar {
   readonly before: ClusterObject[];
 }
 
-/** Applies some objects side by side, the pod's after what it mounts, and remembers what each was before. */
+/** Applies some objects side by side, and remembers what each was before. */
 export async function applyObjects(
   deps: PipelineDependencies,
   identity: Identity,
@@ -21,16 +21,13 @@ export async function applyObjects(
 ): Promise<void> {
   const replaced = objects.map(keyOf).filter((key) => present.has(nameOf(key)));
   applied.before.push(...(await deps.cluster.read(identity, replaced, signal)));
-  for (const isPod of [false, true]) {
-    const some = objects.filter(({ kind }) => (kind === "Deployment") === isPod);
-    const attempts = await Promise.allSettled(
-      some.map(async (object) => {
-        applied.outcomes.push(...(await deps.cluster.apply(identity, [object], signal)));
-      }),
-    );
-    const failed = attempts.find((attempt) => attempt.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
-  }
+  const attempts = await Promise.allSettled(
+    objects.map(async (object) => {
+      applied.outcomes.push(...(await deps.cluster.apply(identity, [object], signal)));
+    }),
+  );
+  const failed = attempts.find((attempt) => attempt.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
 }
 
 /** Removes what this attempt created and restores what it changed. */

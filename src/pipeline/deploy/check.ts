@@ -15,6 +15,7 @@ import { readAuthorSecrets } from "../credentials.ts";
 import type { PipelineDependencies } from "../dependencies.ts";
 import type { DeployRequest } from "../operations.ts";
 import type { StepCall } from "../steps.ts";
+import { type Kept, readKept } from "./kept.ts";
 
 /** What the author's input means, checked by itself. */
 export interface Validated {
@@ -29,6 +30,8 @@ export interface Checked {
   readonly services: readonly Service[];
   /** The author's secrets as they will be: a text by service. */
   readonly secrets: Readonly<Record<string, string>>;
+  /** As it was before the lock was taken: `plan` looks again. */
+  readonly kept: Kept;
 }
 
 /** Refuses, all at once, everything that is wrong with workflow.yaml and the files beside it. */
@@ -65,16 +68,28 @@ export async function check(
     (service) => service.enabled && service.definition.always === true && !declared.includes(service),
   );
   const services = [...declared, ...always];
+  // All is asked at once; of several refusals the enclave's counts, and it waits for no service that is slow to answer.
+  const available = Promise.allSettled(
+    services.map((service) => deps.exoskeleton.requireAvailable(service, signal)),
+  );
+  const read = Promise.allSettled([
+    readAuthorSecrets(deps.cluster, identity, signal),
+    readKept(deps.cluster, identity, signal),
+  ]);
   await deps.cluster.requireEnclave(identity.enclave, signal);
-  await Promise.all(services.map((service) => deps.exoskeleton.requireAvailable(service, signal)));
+  for (const answer of await available) if (answer.status === "rejected") throw answer.reason;
+  const [authorSecrets, kept] = await read;
+  if (authorSecrets.status === "rejected") throw authorSecrets.reason;
+  if (kept.status === "rejected") throw kept.reason;
 
-  const existing = parseSecrets(await readAuthorSecrets(deps.cluster, identity, signal));
+  const existing = parseSecrets(authorSecrets.value);
   const secrets = mergeSecrets(existing, request.secrets ?? {}, { replace: request.replaceSecrets === true });
   const { missing, unused } = checkSecrets(tentacle, new Set(secretNames(secrets)));
   refuse(missing);
   return {
     services,
     secrets: serializeSecrets(secrets),
+    kept: kept.value,
     secretWarnings: unused.map(({ path, message }) => `${path}: ${message}`),
   };
 }

@@ -5,20 +5,15 @@ import type { Credentials, Inspection } from "../../exoskeleton/registrar.ts";
 import { type ServiceBackend, serviceNamed } from "../../tentacle/cluster-host.ts";
 import { targetsOf } from "../../tentacle/egress.ts";
 import { enrichWorkflow } from "../../tentacle/enrich.ts";
-import type { Identity } from "../../tentacle/identity.ts";
 import { buildManifests } from "../../tentacle/manifests.ts";
-import type { FilledDependency, Tentacle } from "../../tentacle/tentacle.ts";
-import {
-  type CredentialSet,
-  fillDependency,
-  placeholderCredentials,
-  readCredentials,
-} from "../credentials.ts";
+import type { FilledDependency } from "../../tentacle/tentacle.ts";
+import { type CredentialSet, fillDependency, placeholderCredentials } from "../credentials.ts";
 import type { PipelineDependencies } from "../dependencies.ts";
 import type { PlannedAction } from "../operations.ts";
-import { readRecord, recordName, type ReleaseRecord } from "../record.ts";
+import { recordName, type ReleaseRecord } from "../record.ts";
 import type { StepCall } from "../steps.ts";
 import type { Checked, Validated } from "./check.ts";
+import { type Kept, readKept, stillKept } from "./kept.ts";
 import type { Release } from "./release.ts";
 
 /** What is there, and what a deploy would make of it. */
@@ -26,6 +21,8 @@ export interface Plan {
   readonly record: ReleaseRecord | undefined;
   /** Credentials in the tentacle's Secret now. */
   readonly previous: CredentialSet;
+  /** For the credentials in the Secret, and placeholders for those that a deploy has yet to make. */
+  readonly rendered: Rendered;
   /** By dependency. */
   readonly inspections: Readonly<Record<string, Inspection>>;
   /** Managed dependencies that the contract no longer names and that still have access. */
@@ -51,24 +48,44 @@ type Known = Release & Validated & Checked;
 
 /** Reads the state of cluster and services and compares it with what the author wants; writes nothing. */
 export async function plan(deps: PipelineDependencies, state: Known, { signal }: StepCall): Promise<Plan> {
-  const { identity, services } = state;
-  const [record, previous] = await Promise.all([
-    readRecord(deps.cluster, identity, signal),
-    readCredentials(deps.cluster, identity, signal),
+  const { identity, kept } = state;
+  const [made, still] = await Promise.allSettled([
+    planFrom(deps, state, kept, signal),
+    stillKept(deps.cluster, identity, kept, signal),
   ]);
-  // What is not recorded is nearly always not there; where something is, the dry run meets it.
-  const [recorded, ...inspected] = await Promise.all([
+  if (still.status === "rejected") throw still.reason;
+  if (!still.value) return planFrom(deps, state, await readKept(deps.cluster, identity, signal), signal);
+  if (made.status === "rejected") throw made.reason;
+  return made.value;
+}
+
+/** `kept` is what cluster and services are compared with. */
+async function planFrom(
+  deps: PipelineDependencies,
+  state: Known,
+  { record, previous }: Kept,
+  signal: AbortSignal,
+): Promise<Plan> {
+  const { identity, services } = state;
+  const dryRun = async () => {
+    const rendered = await render(deps, state, expectedCredentials({ ...state, previous }), signal);
+    // What is not recorded is nearly always not there; where something is, the dry run meets it.
+    const owned = record === undefined ? [] : undefined;
+    return { rendered, outcomes: await deps.cluster.dryRun(identity, rendered.objects, signal, owned) };
+  };
+  const [{ rendered, outcomes }, recorded, inspected] = await Promise.all([
+    dryRun(),
     record === undefined ? [] : deps.cluster.owned(identity, signal),
-    ...services.map(async (service) => {
-      const { dependency } = service.definition;
-      const registrar = await service.registrar();
-      return [dependency, await registrar.inspect(identity, previous[dependency], { signal })] as const;
-    }),
+    Promise.all(
+      services.map(async (service) => {
+        const { dependency } = service.definition;
+        const registrar = await service.registrar();
+        return [dependency, await registrar.inspect(identity, previous[dependency], { signal })] as const;
+      }),
+    ),
   ]);
   const inspections = Object.fromEntries(inspected);
-
-  const { objects } = await render(deps, state, expectedCredentials({ ...state, previous }), signal);
-  const outcomes = await deps.cluster.dryRun(identity, objects, signal, recorded);
+  const { objects } = rendered;
   const present = objects.filter((_, index) => outcomes[index]?.outcome !== "created");
   const isLost = record === undefined && present.some(({ metadata }) => metadata.labels?.[labels.tentacle]);
   const owned = isLost ? await deps.cluster.owned(identity, signal) : recorded;
@@ -99,6 +116,7 @@ export async function plan(deps: PipelineDependencies, state: Known, { signal }:
   return {
     record,
     previous,
+    rendered,
     inspections,
     dropped,
     abandoned,
@@ -126,7 +144,7 @@ export function expectedCredentials({
 /** The objects of the tentacle for these credentials; those of a service that it did not declare are no concern of its pod. */
 export async function render(
   deps: PipelineDependencies,
-  state: Pick<Known, "identity" | "tentacle" | "services" | "secrets" | "request">,
+  state: Pick<Known, "identity" | "tentacle" | "services" | "secrets" | "request" | "backends">,
   credentials: CredentialSet,
   signal: AbortSignal,
 ): Promise<Rendered> {
@@ -150,7 +168,7 @@ export async function render(
     credentials: declared,
     secrets,
     filled,
-    backends: await backendsOf(deps, identity, tentacle, filled, signal),
+    backends: await backendsOf(deps, state, filled, signal),
     image: deps.image,
     pod: deps.pod,
   });
@@ -160,8 +178,7 @@ export async function render(
 /** The pods behind each host of the contract that is a Service of the cluster: its network policy opens the way to them alone. */
 async function backendsOf(
   { cluster }: PipelineDependencies,
-  { enclave }: Identity,
-  tentacle: Tentacle,
+  { identity: { enclave }, tentacle, backends }: Pick<Known, "identity" | "tentacle" | "backends">,
   filled: Readonly<Record<string, FilledDependency>>,
   signal: AbortSignal,
 ): Promise<Readonly<Record<string, ServiceBackend>>> {
@@ -169,7 +186,8 @@ async function backendsOf(
   const found = await Promise.all(
     hosts.map(async (host) => {
       const ref = serviceNamed(host, enclave);
-      const backend = ref === undefined ? undefined : await cluster.service(ref, signal);
+      if (ref !== undefined && !backends.has(host)) backends.set(host, await cluster.service(ref, signal));
+      const backend = backends.get(host);
       return backend === undefined ? [] : [[host, backend] as const];
     }),
   );

@@ -1,14 +1,17 @@
-import type { Workload } from "../../cluster/cluster.ts";
+import { isDeepStrictEqual } from "node:util";
+import type { Lock, Workload } from "../../cluster/cluster.ts";
 import type { Registration } from "../../exoskeleton/registrar.ts";
+import type { ServiceBackend } from "../../tentacle/cluster-host.ts";
 import { stagesOf } from "../../tentacle/graph.ts";
+import type { ClusterObject } from "../../cluster/objects.ts";
 import type { PipelineDependencies } from "../dependencies.ts";
 import { announce } from "../operation.ts";
 import type { DeployRequest } from "../operations.ts";
-import { readRecord, type ReleaseRecord, withBegun, withEnded, writeRecord } from "../record.ts";
+import { type ReleaseRecord, withBegun, withEnded, writeRecord } from "../record.ts";
 import type { RunOptions, StepCall, Steps } from "../steps.ts";
 import { type AppliedSoFar, applyObjects, undoApply } from "./apply.ts";
 import type { Checked, Validated } from "./check.ts";
-import { type Plan, plan, render, type Rendered } from "./plan.ts";
+import { expectedCredentials, type Plan, plan, render, type Rendered } from "./plan.ts";
 import {
   closeJournalUndone,
   type NotRetired,
@@ -32,16 +35,20 @@ export interface Release {
   /** Dependencies that get new credentials although the old ones work. */
   readonly rotate: ReadonlySet<string>;
   readonly registered: Map<string, Registration>;
+  /** By host of the contract: the Service it is, or that it is none. */
+  readonly backends: Map<string, ServiceBackend | undefined>;
   readonly applied: AppliedSoFar;
 }
 
 /** What a release knows once it is checked and the tentacle locked. */
 export type Ready = Release & Validated & Checked & { readonly secretWarnings: readonly string[] };
+type Locked = Ready & { readonly lock: Lock };
 
 /** What a release has done at its end. */
 export type Released = Plan &
   Provisioned &
-  Rendered & { readonly revision: number; readonly workload: Workload; readonly notRetired: NotRetired };
+  Rendered &
+  Committed & { readonly workload: Workload; readonly notRetired: NotRetired };
 
 /** Where every release begins. */
 export function startRelease(of: Pick<Release, "kind" | "id" | "caller" | "request" | "rotate">): Release {
@@ -49,6 +56,7 @@ export function startRelease(of: Pick<Release, "kind" | "id" | "caller" | "reque
     ...of,
     since: new Date().toISOString(),
     registered: new Map(),
+    backends: new Map(),
     applied: { outcomes: [], before: [] },
   };
 }
@@ -57,7 +65,7 @@ export function startRelease(of: Pick<Release, "kind" | "id" | "caller" | "reque
  * Adds the steps that bring cluster and services to what is wanted, whoever wants it: a deploy, a rotation, a repair. What
  * fails before `commit` is undone; what follows it only ends what nobody uses any more.
  */
-export function release<In extends object, S extends Ready>(
+export function release<In extends object, S extends Locked>(
   list: Steps<In, S>,
   deps: PipelineDependencies,
 ): Steps<In, S & Released> {
@@ -78,13 +86,15 @@ export function release<In extends object, S extends Ready>(
     })
     .step<Rendered>({
       name: "enrich",
-      run: (state, { signal }) => render(deps, state, state.credentials, signal),
+      run: async (state, { signal }) =>
+        isDeepStrictEqual(state.credentials, expectedCredentials(state))
+          ? state.rendered
+          : render(deps, state, state.credentials, signal),
     })
     .step({
       name: "inject",
       async run({ identity, objects, applied, present }, call) {
-        const secrets = objects.filter(({ kind }) => kind === "Secret");
-        await applyObjects(deps, identity, secrets, { applied, present }, call);
+        await applyObjects(deps, identity, objects.filter(isForPod), { applied, present }, call);
         return {};
       },
       // Stands for `apply` too: both note what they did in the same list.
@@ -93,17 +103,17 @@ export function release<In extends object, S extends Ready>(
     .step({
       name: "apply",
       async run({ identity, objects, applied, present }, call) {
-        const others = objects.filter(({ kind }) => kind !== "Secret");
-        await applyObjects(deps, identity, others, { applied, present }, call);
+        const pods = objects.filter((object) => !isForPod(object));
+        await applyObjects(deps, identity, pods, { applied, present }, call);
         return {};
       },
     })
-    .step<{ revision: number }>({
+    .step<Committed>({
       name: "commit",
       async run(state, call) {
-        const revision = await commit(deps, state, call);
+        const committed = await commit(deps, state, call);
         call.commit();
-        return { revision };
+        return committed;
       },
     })
     .step<{ workload: Workload }>({
@@ -124,7 +134,10 @@ export function release<In extends object, S extends Ready>(
     .step({
       name: "close",
       async run(state, { signal }) {
-        if (!state.unchanged) await closeJournal(deps, state, signal);
+        if (state.committed === undefined) return {};
+        await closeJournal(deps, { ...state, record: state.committed }, signal);
+        // Nobody waits for what is said, so it is said while the lock is given back.
+        await Promise.all([announceDone(deps, state), state.lock.release()]);
         return {};
       },
     });
@@ -139,15 +152,26 @@ export function releaseOptions(deps: PipelineDependencies): RunOptions {
   };
 }
 
-/** Writes the record of the new version; the journal stays open until what it replaced has ended. Returns the revision. */
+/** A pod mounts it, runs under it, or is kept in by it: it has to be there first. */
+function isForPod({ kind }: ClusterObject): boolean {
+  return kind !== "Deployment";
+}
+
+interface Committed {
+  readonly revision: number;
+  /** The record as it was written; nothing was where nothing changed. */
+  readonly committed: ReleaseRecord | undefined;
+}
+
+/** Writes the record of the new version; the journal stays open until what it replaced has ended. */
 async function commit(
   deps: PipelineDependencies,
   state: Ready & Plan & Provisioned,
   { signal }: StepCall,
-): Promise<number> {
+): Promise<Committed> {
   const { identity, tentacle, record, reports, unchanged, kind, id, since, caller } = state;
   const revision = record?.revision ?? 0;
-  if (unchanged) return revision;
+  if (unchanged) return { revision, committed: undefined };
   const retained = Object.entries(record?.dependencies ?? {}).map(
     ([dependency, entry]) => [dependency, { ...entry, state: "retained" as const }] as const,
   );
@@ -174,7 +198,7 @@ async function commit(
     history: record && withBegun(record, operation).history,
   };
   await writeRecord(deps.cluster, identity, next, signal);
-  return next.revision;
+  return { revision: next.revision, committed: next };
 }
 
 /** Dependencies of which something may have to end after the commit. */
@@ -184,19 +208,20 @@ function pendingOf({ services, dropped }: Ready & Plan): readonly string[] {
 
 async function closeJournal(
   deps: PipelineDependencies,
-  state: Ready & { readonly notRetired: NotRetired },
+  state: Ready & { readonly record: ReleaseRecord; readonly notRetired: NotRetired },
   signal: AbortSignal,
 ): Promise<void> {
-  const { identity, notRetired } = state;
-  const record = await readRecord(deps.cluster, identity, signal);
-  if (record === undefined) return;
+  const { identity, record, notRetired } = state;
   const { operation: _ended, pending: _before, ...rest } = record;
   const pending = [...notRetired.pending];
   const closed = { ...rest, ...(pending.length > 0 && { pending }) };
   await writeRecord(deps.cluster, identity, withEnded(closed, state, "done"), signal);
-  const { kind, id } = state;
-  await announce(deps, identity, {
-    warning: false,
-    text: `${kind} (operation ${id}) is done: revision ${closed.revision}`,
-  });
+}
+
+async function announceDone(
+  deps: PipelineDependencies,
+  { identity, kind, id, revision }: Ready & { readonly revision: number },
+): Promise<void> {
+  const text = `${kind} (operation ${id}) is done: revision ${revision}`;
+  await announce(deps, identity, { warning: false, text });
 }
