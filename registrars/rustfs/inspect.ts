@@ -1,9 +1,10 @@
 import type { Credentials, Drift, Inspection } from "../../src/exoskeleton/registrar.ts";
 import { credentialsOf, keysOf } from "./credentials.ts";
 import type { Found } from "./dialect.ts";
+import { isTried } from "./self-test-leftovers.ts";
 import { canLogIn } from "./self-test.ts";
 import type { Tenant } from "./tenant.ts";
-import { type Workshop, look } from "./workshop.ts";
+import { type Seen, type Workshop, look } from "./workshop.ts";
 
 /** What exists of a tentacle and where it differs from what should be; reads alone. */
 export async function inspectTenant(
@@ -13,7 +14,8 @@ export async function inspectTenant(
   signal: AbortSignal,
 ): Promise<Inspection> {
   const { store, settings } = workshop;
-  const { bucket, record, found } = await look(workshop, tenant, signal);
+  const seen = await look(workshop, tenant, signal);
+  const { bucket, record, found } = seen;
   const [objects, objectLock] =
     bucket === undefined
       ? [{ count: 0, more: false }, false]
@@ -43,7 +45,7 @@ export async function inspectTenant(
         ? [{ item: `record of ${tenant.prefix}`, problem: "is missing" }]
         : []),
       ...driftOf(found, tenant),
-      ...(current === undefined ? [] : await credentialDrift(workshop, tenant, found, current, signal)),
+      ...(current === undefined ? [] : await credentialDrift(workshop, tenant, seen, current, signal)),
     ],
   };
 }
@@ -61,18 +63,25 @@ function driftOf({ policy, users }: Found, tenant: Tenant): readonly Drift[] {
 async function credentialDrift(
   { store, settings, connection }: Workshop,
   tenant: Tenant,
-  { users }: Found,
+  { found, record }: Seen,
   current: Credentials,
   signal: AbortSignal,
 ): Promise<readonly Drift[]> {
   const keys = keysOf(current);
   if (keys === undefined) return [{ item: "credentials", problem: "hold no keys" }];
-  if (!users.some(({ accessKeys }) => accessKeys.includes(keys.accessKeyId)))
+  if (!found.users.some(({ accessKeys }) => accessKeys.includes(keys.accessKeyId)))
     return [{ item: `access key ${keys.accessKeyId}`, problem: "is missing" }];
   if (!(await canLogIn(store, tenant, keys, { patient: false, signal })))
     return [{ item: `access key ${keys.accessKeyId}`, problem: "is refused" }];
   const wanted = credentialsOf(settings, connection, tenant, keys);
-  return Object.entries(wanted)
-    .filter(([field, value]) => current[field] !== value)
-    .map(([field]) => ({ item: `credential field ${field}`, problem: "is out of date" }));
+  const cutOff = found.users.filter((user) => !isTried(record, keys)(user));
+  return [
+    ...cutOff.map(({ name }) => ({
+      item: `user ${name}`,
+      problem: "was never handed out: its self-test was cut off",
+    })),
+    ...Object.entries(wanted)
+      .filter(([field, value]) => current[field] !== value)
+      .map(([field]) => ({ item: `credential field ${field}`, problem: "is out of date" })),
+  ];
 }

@@ -23,8 +23,16 @@ const AT_ONCE = 8;
 
 const recordSchema = z.object({
   owner: z.string(),
-  /** The last self-test: of which user, when, and what it found, a line each. */
-  self_test: z.object({ user: z.string(), at: z.string(), result: z.string() }).optional(),
+  /** The last self-test: of which user, when, and what it found. */
+  self_test: z
+    .object({
+      user: z.string(),
+      at: z.string(),
+      result: z.string(),
+      /** Users that were there already: what their self-tests left is gone, too. */
+      beside: z.array(z.string()).default([]),
+    })
+    .optional(),
 });
 
 /** What Tentacular keeps of a tentacle in the bucket, where no tentacle reaches. */

@@ -4,6 +4,7 @@ import type { Keys } from "./connection.ts";
 import { credentialsOf, keysOf } from "./credentials.ts";
 import { noBucket } from "./probe.ts";
 import { revertCreated } from "./remove.ts";
+import { sweepCutOff, sweepSelfTests } from "./self-test-leftovers.ts";
 import { canLogIn, selfTest } from "./self-test.ts";
 import { mayCreateBucket } from "./settings.ts";
 import { type Tenant, newUserName } from "./tenant.ts";
@@ -19,63 +20,79 @@ export async function provision(
   const seen = await look(workshop, tenant, signal);
   const keys = keysOf(previous);
   const user = seen.found.users.find(({ accessKeys }) => accessKeys.includes(keys?.accessKeyId ?? ""));
-  if (keys === undefined || user === undefined) return renew(workshop, tenant, seen, signal);
+  if (keys === undefined || user === undefined) return renew(workshop, tenant, seen, keys, signal);
 
+  const left = await sweepCutOff(workshop, tenant, seen, keys, signal);
   const { repaired } = await prepare(workshop, tenant, seen, signal);
   const patient = repaired.length > 0;
   if (await canLogIn(workshop.store, tenant, keys, { patient, signal }))
     return {
       credentials: credentialsOf(workshop.settings, workshop.connection, tenant, keys),
       created: [],
-      repaired,
+      repaired: [...left, ...repaired],
     };
-  const again = await renew(workshop, tenant, await look(workshop, tenant, signal), signal);
-  return { ...again, repaired: [...repaired, ...again.repaired, `the keys of ${user.name} did not work`] };
+  const again = await renew(workshop, tenant, await look(workshop, tenant, signal), keys, signal);
+  return {
+    ...again,
+    repaired: [...left, ...repaired, ...again.repaired, `the keys of ${user.name} did not work`],
+  };
 }
 
 /** A new user beside the old ones. */
 export async function rotateUser(
   workshop: Workshop,
   tenant: Tenant,
+  previous: Credentials | undefined,
   signal: AbortSignal,
 ): Promise<Registration> {
-  return renew(workshop, tenant, await look(workshop, tenant, signal), signal);
+  return renew(workshop, tenant, await look(workshop, tenant, signal), keysOf(previous), signal);
 }
 
 async function renew(
   workshop: Workshop,
   tenant: Tenant,
   seen: Seen,
+  known: Keys | undefined,
   signal: AbortSignal,
 ): Promise<Registration> {
   const { store, dialect, settings, connection, log } = workshop;
   const created: string[] = [];
+  const versioned = seen.bucket?.versioned ?? false;
   try {
+    const left = await sweepCutOff(workshop, tenant, seen, known, signal);
+    const beside = seen.found.users.map(({ name }) => name);
     const prepared = await prepare(workshop, tenant, seen, signal);
     created.push(...prepared.created);
     const user = newUserName(tenant);
     created.push(`user ${user}`);
     const keys = await dialect.createUser(tenant, user, signal);
-    const result = await tryOut(workshop, tenant, user, keys, prepared.versioned, signal);
+    const result = await tryOut(workshop, tenant, user, keys, versioned, signal);
     await store.writeRecord(
       tenant,
-      { owner: tenant.owner, self_test: { user, at: new Date().toISOString(), result } },
+      { owner: tenant.owner, self_test: { user, at: new Date().toISOString(), result, beside } },
       signal,
     );
     return {
       credentials: credentialsOf(settings, connection, tenant, keys),
       created,
-      repaired: prepared.repaired,
+      repaired: [...left, ...prepared.repaired],
     };
   } catch (error) {
     // Nobody knows the new keys: leave nothing. The call's own signal may be what ended it.
-    await revertCreated(workshop, tenant, created, AbortSignal.timeout(5_000)).catch((cause: unknown) =>
+    await undo(AbortSignal.timeout(10_000)).catch((cause: unknown) =>
       log.warn(
         { err: cause, created },
         "could not undo a failed registration; the next one goes on from there",
       ),
     );
     throw error;
+  }
+
+  async function undo(end: AbortSignal): Promise<void> {
+    // Before its user goes, by which it would be found.
+    if (created.some((item) => item.startsWith("user ")))
+      await sweepSelfTests(store, tenant, { versioned, signal: end });
+    await revertCreated(workshop, tenant, created, end);
   }
 }
 
@@ -85,7 +102,7 @@ async function prepare(
   tenant: Tenant,
   { bucket, record, found }: Seen,
   signal: AbortSignal,
-): Promise<{ created: string[]; repaired: string[]; versioned: boolean }> {
+): Promise<{ created: string[]; repaired: string[] }> {
   const created: string[] = [];
   const repaired: string[] = [];
   if (bucket === undefined) {
@@ -101,7 +118,7 @@ async function prepare(
   }
   repaired.push(...(await dialect.mend(tenant, found, signal)));
   if (found.policy === "absent" && found.users.length === 0) created.push(`policy ${tenant.base}`);
-  return { created, repaired, versioned: bucket?.versioned ?? false };
+  return { created, repaired };
 }
 
 /** Tries the new keys; a limit that does not hold is an error unless the operator accepts it. Says what was found. */

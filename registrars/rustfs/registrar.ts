@@ -77,9 +77,9 @@ export async function createRustfsRegistrar(
       }
     },
 
-    rotate: (identity, _previous, call) =>
+    rotate: (identity, previous, call) =>
       run(`rotate the keys of ${identity.key}`, call, () =>
-        rotateUser(workshop, tenantOf(identity), call.signal),
+        rotateUser(workshop, tenantOf(identity), previous, call.signal),
       ),
 
     retire: (identity, current, call) =>

@@ -53,11 +53,18 @@ function changeIn(chunk: unknown): string | undefined {
   return method === undefined || path === undefined ? undefined : requestIn(method, path);
 }
 
+/** Of which kind of request of an upload in parts a path is, where it is one. */
+function partOf(path: string): string {
+  if (path.includes("uploads")) return "'s upload";
+  return path.includes("partNumber") ? "'s part" : path.includes("uploadId") ? "'s upload" : "";
+}
+
 function requestIn(method: string, path: string): string | undefined {
   const action = /^\/rustfs\/admin\/v3\/([\w-]+)/.exec(path)?.[1];
   if (action !== undefined) return `rustfs ${action}`;
   if (path.includes("/.tentacular/")) return `rustfs ${method} of the record`;
   if (path.includes("?delete")) return "rustfs removal of objects";
+  if (path.includes("/.tentacular-self-test-")) return `rustfs ${method} of a self-test${partOf(path)}`;
   const kind = /^\/apis?\/.*\/namespaces\/[^/]+\/(\w+)/.exec(path)?.[1];
   // A lock is renewed whenever its time has come.
   return kind === undefined || kind === "leases" ? undefined : `${method} of ${kind}`;

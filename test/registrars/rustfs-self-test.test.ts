@@ -1,0 +1,211 @@
+import { randomBytes } from "node:crypto";
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from "vitest";
+import { createTenant } from "../../registrars/rustfs/tenant.ts";
+import type { Call, Credentials, Registrar } from "../../src/exoskeleton/registrar.ts";
+import { createIdentity, type Identity } from "../../src/tentacle/identity.ts";
+import { type HttpProxy, type PassingRequest, startHttpProxy } from "../support/http-proxy.ts";
+import { login, objectsOf, read, write } from "../support/object-store.ts";
+import { rustfsAdmin } from "../support/rustfs-admin.ts";
+import { createRustfs, storeOf } from "../support/rustfs-registrar.ts";
+
+const server = inject("services").rustfs;
+if (!server.available) console.warn(`skipped: ${server.reason}`);
+
+/** What a self-test writes, by the request that writes it. */
+const writes: readonly { readonly what: string; readonly is: (request: PassingRequest) => boolean }[] = [
+  { what: "object", is: ({ method, path }) => method === "PUT" && !path.includes("partNumber") },
+  { what: "upload", is: ({ method, path }) => method === "POST" && path.includes("?uploads") },
+  { what: "part of an upload", is: ({ method, path }) => method === "PUT" && path.includes("partNumber") },
+];
+
+/** What may be done next to a tentacle whose credentials are `old`; gives those that work then. */
+const nexts: readonly {
+  readonly what: string;
+  carryOut(registrar: Registrar, identity: Identity, old: Credentials): Promise<Credentials | undefined>;
+}[] = [
+  {
+    what: "register",
+    async carryOut(registrar, identity, old) {
+      const { credentials, repaired } = await registrar.register(identity, old, call());
+      expect(credentials).toEqual(old);
+      expect(repaired).toContain("what a self-test left that was cut off");
+      await registrar.retire(identity, credentials, call());
+      return credentials;
+    },
+  },
+  {
+    what: "rotate",
+    async carryOut(registrar, identity, old) {
+      const { credentials } = await registrar.rotate(identity, old, call());
+      await registrar.retire(identity, credentials, call());
+      return credentials;
+    },
+  },
+  {
+    what: "unregister that keeps the data",
+    async carryOut(registrar, identity) {
+      const { failed } = await registrar.unregister(identity, { data: "keep" }, call());
+      expect(failed).toEqual([]);
+      return undefined;
+    },
+  },
+];
+
+describe.skipIf(!server.available)("what a self-test of the object store leaves", () => {
+  const direct = storeOf(server, `leftovers-${randomBytes(4).toString("hex")}`);
+  const admin = rustfsAdmin(direct);
+  let proxy: HttpProxy;
+  let registrar: Registrar;
+  /** With its own connections, past the proxy. */
+  let other: Registrar;
+
+  beforeAll(async () => {
+    proxy = await startHttpProxy(direct.endpoint);
+    registrar = await createRustfs({ ...direct, endpoint: proxy.endpoint });
+    // Their tentacles get one address, so that credentials of the one are those of the other.
+    other = await createRustfs(direct, { tentacleEndpoint: proxy.endpoint });
+  });
+  afterEach(() => proxy.decide(() => "pass"));
+  afterAll(async () => {
+    await Promise.all([registrar.close(), other.close()]);
+    await proxy.close();
+  });
+
+  async function registered(): Promise<{ readonly identity: Identity; readonly credentials: Credentials }> {
+    const identity = createIdentity("leftovers", `t-${randomBytes(4).toString("hex")}`);
+    const { credentials } = await registrar.register(identity, undefined, call());
+    await write(credentials, "kept");
+    return { identity, credentials };
+  }
+
+  const usersOf = (identity: Identity) => admin.users(createTenant(identity, "test").base);
+  const leftOf = async (identity: Identity): Promise<readonly string[]> =>
+    (await objectsOf(direct, identity)).filter((line) => line.includes("self-test"));
+
+  /** The process dies once the service has done the first such request: nothing more is sent, so nothing is undone. */
+  async function dieAfter(
+    last: (request: PassingRequest) => boolean,
+    work: (dying: Call) => Promise<unknown>,
+  ): Promise<void> {
+    const death = new AbortController();
+    proxy.decide((request) => {
+      if (death.signal.aborted) return "cut before";
+      if (!request.path.includes(".tentacular-self-test-") || !last(request)) return "pass";
+      death.abort(new Error("killed"));
+      return "cut after";
+    });
+    await expect(work({ signal: death.signal })).rejects.toThrow("killed");
+    await proxy.idle();
+    proxy.decide(() => "pass");
+  }
+
+  for (const { what, is } of writes)
+    for (const next of nexts)
+      test(`fault 18: the ${what} of a rotation that was cut off goes with the next ${next.what}`, async () => {
+        const { identity, credentials: old } = await registered();
+        await dieAfter(is, (dying) => registrar.rotate(identity, old, dying));
+        expect(await leftOf(identity)).not.toEqual([]);
+        expect(await usersOf(identity)).toHaveLength(2);
+
+        const credentials = await next.carryOut(other, identity, old);
+        expect(await leftOf(identity)).toEqual([]);
+        expect(await usersOf(identity)).toEqual(credentials === undefined ? [] : [credentials.access_key]);
+        if (credentials !== undefined) {
+          expect(await read(credentials)).toBe("kept");
+          expect((await other.inspect(identity, credentials, call())).drift).toEqual([]);
+        }
+        await other.unregister(identity, { data: "delete" }, call());
+        expect(await objectsOf(direct, identity)).toEqual([]);
+      });
+
+  test("fault 18: that of a deploy after an undeploy goes with the next undeploy", async () => {
+    const { identity } = await registered();
+    await other.unregister(identity, { data: "keep" }, call());
+    await dieAfter(
+      ({ method }) => method === "PUT",
+      (dying) => registrar.register(identity, undefined, dying),
+    );
+    expect(await leftOf(identity)).not.toEqual([]);
+    await other.unregister(identity, { data: "keep" }, call());
+    expect(await leftOf(identity)).toEqual([]);
+    expect(await usersOf(identity)).toEqual([]);
+    const { credentials } = await other.register(identity, undefined, call());
+    expect(await read(credentials)).toBe("kept");
+    await other.unregister(identity, { data: "delete" }, call());
+  });
+
+  test("a clean-up that fails keeps the user by which the next operation finds it, and shows as drift", async () => {
+    const { identity, credentials } = await registered();
+    const old = String(credentials.access_key);
+    // The tentacle cannot delete, and the administrator cannot list what is to be removed.
+    proxy.decide(({ method, path, accessKey }) => {
+      const isOfTentacle = accessKey.startsWith("tn-") && method === "DELETE";
+      const isSweep = path.includes("self-test") && method === "GET" && !accessKey.startsWith("tn-");
+      return isOfTentacle || isSweep ? { status: 400, body: refused } : "pass";
+    });
+    await expect(registrar.rotate(identity, credentials, call())).rejects.toThrow(/could not rotate|Odd/);
+    proxy.decide(() => "pass");
+    expect(await leftOf(identity)).not.toEqual([]);
+    const users = await usersOf(identity);
+    expect(users).toHaveLength(2);
+    const { drift } = await other.inspect(identity, credentials, call());
+    const extra = users.filter((name) => name !== old);
+    expect(drift).toEqual(
+      extra.map((name) => ({
+        item: `user ${name}`,
+        problem: "was never handed out: its self-test was cut off",
+      })),
+    );
+
+    const { repaired } = await other.register(identity, credentials, call());
+    expect(repaired).toContain("what a self-test left that was cut off");
+    await other.retire(identity, credentials, call());
+    expect(await leftOf(identity)).toEqual([]);
+    expect(await usersOf(identity)).toEqual([old]);
+    await other.unregister(identity, { data: "delete" }, call());
+  });
+
+  test("a removal that cannot sweep says so and ends the tentacle's own keys all the same", async () => {
+    const { identity, credentials } = await registered();
+    await dieAfter(
+      ({ method }) => method === "PUT",
+      (dying) => registrar.rotate(identity, credentials, dying),
+    );
+    proxy.decide(({ method, path }) =>
+      path.includes("self-test") && method === "GET" ? { status: 400, body: refused } : "pass",
+    );
+    const { failed } = await registrar.unregister(identity, { data: "keep" }, call());
+    expect(failed).toHaveLength(1);
+    expect(failed[0]?.item).toBe("what a self-test left");
+    await expect(login(credentials)).rejects.toThrow();
+    proxy.decide(() => "pass");
+    expect(await registrar.unregister(identity, { data: "keep" }, call())).toMatchObject({ failed: [] });
+    expect(await leftOf(identity)).toEqual([]);
+    expect(await usersOf(identity)).toEqual([]);
+    await other.unregister(identity, { data: "delete" }, call());
+  });
+
+  test("where nothing was cut off nobody looks for it", async () => {
+    const first = proxy.seen.length;
+    const { identity, credentials } = await registered();
+    await registrar.register(identity, credentials, call());
+    const rotated = await registrar.rotate(identity, credentials, call());
+    await registrar.retire(identity, rotated.credentials, call());
+    await registrar.unregister(identity, { data: "keep" }, call());
+    const sweeps = proxy.seen
+      .slice(first)
+      .filter(({ accessKey, method, path }) => {
+        const isList = method === "GET" && path.includes("self-test");
+        return isList && !accessKey.startsWith("tn-");
+      })
+      .map(({ path }) => path);
+    expect(sweeps).toEqual([]);
+    await registrar.unregister(identity, { data: "delete" }, call());
+  });
+});
+
+const refused = `<?xml version="1.0" encoding="UTF-8"?><Error><Code>Odd</Code><Message>no</Message></Error>`;
+
+function call(): Call {
+  return { signal: AbortSignal.timeout(45_000) };
+}
