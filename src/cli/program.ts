@@ -162,7 +162,7 @@ export function createProgram(invoke: Invocation): Command {
     .description("give a tentacle new credentials; the old ones end when it runs with the new")
     .argument("[name]", "the tentacle")
     .argument("[dependency]", "one of its dependencies, such as tentacular-postgres (default: all)")
-    .option("--all", "all tentacles of the enclave, one after another")
+    .option("--all", "all tentacles of the enclave, one after another, past those that fail")
     .addHelpText(
       "after",
       examples(
@@ -192,8 +192,11 @@ export function createProgram(invoke: Invocation): Command {
   program
     .command("repair")
     .description("finish what was interrupted and mend what differs from what was deployed")
-    .argument("[name]", "the tentacle (default: all of the enclave)")
-    .addHelpText("after", examples(["tntc repair ledger", ""], ["tntc repair", "every tentacle"]))
+    .argument("[name]", "the tentacle (default: all of the enclave that need it)")
+    .addHelpText(
+      "after",
+      examples(["tntc repair ledger", ""], ["tntc repair", "every tentacle that needs it"]),
+    )
     .action((name: string | undefined, _options: object, command: Command) =>
       run(command, async (io) =>
         (await import("./commands/repair.ts")).run(name === undefined ? {} : { name }, io),

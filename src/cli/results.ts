@@ -78,6 +78,13 @@ export const repairSchema = z.object({
   next: z.string(),
 });
 
+export const repairAllSchema = z.object({
+  enclave: z.string(),
+  steps,
+  tentacles: list(z.object({ name: z.string(), unfinished: z.string(), mended: strings, failed: drift })),
+  next: z.string(),
+});
+
 export const deploySchema = z.object({
   enclave: z.string(),
   name: z.string(),
@@ -221,6 +228,7 @@ export type EnclaveInfoView = z.infer<typeof enclaveInfoSchema>;
 export type DeployView = z.infer<typeof deploySchema>;
 export type RotateView = z.infer<typeof rotateSchema>;
 export type RepairView = z.infer<typeof repairSchema>;
+export type RepairAllView = z.infer<typeof repairAllSchema>;
 export type UndeployView = z.infer<typeof undeploySchema>;
 export type StatusView = z.infer<typeof statusSchema>;
 export type OrphansView = z.infer<typeof orphansSchema>;

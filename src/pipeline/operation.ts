@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Lock } from "../cluster/cluster.ts";
-import { TentacularError } from "../errors.ts";
+import { Conflict, TentacularError } from "../errors.ts";
 import type { Identity } from "../tentacle/identity.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
 import type { OperationStatus } from "./operations.ts";
@@ -64,6 +64,18 @@ function endOf(error: unknown): Pick<OperationStatus, "outcome" | "ended" | "err
   if (error === undefined) return { outcome: "done", ended };
   const why = error instanceof TentacularError ? error.message : "it was cancelled, or failed unforeseen";
   return { outcome: "undone", ended, error: why };
+}
+
+/** Under the lock: goes on only where `finishes`, an interrupted operation, is still what the journal shows. */
+export function requireUnfinished(
+  { key }: Identity,
+  record: ReleaseRecord | undefined,
+  finishes: string | undefined,
+): void {
+  if (finishes === undefined || record?.operation?.id === finishes) return;
+  throw new Conflict(`another operation on ${key} came in between`, {
+    hint: "Call status to see how it is now.",
+  });
 }
 
 /** A tentacle's record, and its operation that goes on now, was interrupted, or ended last. */

@@ -198,6 +198,10 @@ export interface RotateResult {
 export interface RepairRequest {
   readonly enclave?: string;
   readonly name: string;
+  /** Only where an operation was interrupted or something differs; else it looks and does nothing. */
+  readonly ifNeeded?: boolean;
+  /** Only where this interrupted operation is what the journal shows. */
+  readonly finishes?: string;
 }
 
 export interface RepairResult {
@@ -211,6 +215,18 @@ export interface RepairResult {
   readonly mended: readonly string[];
   readonly failed: readonly Drift[];
   readonly workload?: Workload;
+  readonly next: string;
+}
+
+/** What a repair of a whole enclave did to one of its tentacles. */
+export type RepairedTentacle = Pick<RepairResult, "name" | "unfinished" | "mended" | "failed">;
+
+export interface RepairAllResult {
+  readonly enclave: string;
+  /** One a tentacle that was looked at. */
+  readonly steps: readonly StepTiming[];
+  /** Those of which something was mended, or failed. */
+  readonly tentacles: readonly RepairedTentacle[];
   readonly next: string;
 }
 

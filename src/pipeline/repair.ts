@@ -5,9 +5,10 @@ import type { PipelineDependencies } from "./dependencies.ts";
 import { type Release, type Released, releaseOptions } from "./deploy/release.ts";
 import { type Deployed, isBeingRemoved, readDeployed, sourceLost } from "./deployed.ts";
 import { readDrift } from "./drift.ts";
-import { newOperationId } from "./operation.ts";
-import type { OperationCall, Operations, RepairResult, UndeployResult } from "./operations.ts";
+import { newOperationId, requireUnfinished } from "./operation.ts";
+import type { OperationCall, Operations, RepairRequest, RepairResult, UndeployResult } from "./operations.ts";
 import { releaseDeployed } from "./rotate.ts";
+import { readDependencies } from "./status.ts";
 import { type Undeploy, unknownTentacle } from "./undeploy.ts";
 
 /**
@@ -18,24 +19,23 @@ export function createRepair(deps: PipelineDependencies, undeploy: Undeploy): Op
   const mending = releaseDeployed(deps);
   const options = releaseOptions(deps);
 
-  /** What differs field by field, to say what was mended; the release itself goes by what it meets. */
-  async function driftBefore(identity: Identity, signal: AbortSignal): Promise<readonly Drift[]> {
-    const [owned, credentials] = await Promise.all([
-      deps.cluster.owned(identity, signal),
-      readCredentials(deps.cluster, identity, signal),
-    ]);
-    return readDrift(deps, identity, { owned, credentials }, signal);
-  }
-
-  async function mend(identity: Identity, found: Deployed, call: OperationCall): Promise<RepairResult> {
+  async function mend(
+    identity: Identity,
+    found: Deployed,
+    { ifNeeded = false, finishes }: RepairRequest,
+    call: OperationCall,
+  ): Promise<RepairResult> {
     const start = {
       kind: "repair",
       id: call.id ?? newOperationId(),
       caller: call.caller,
       identity,
+      finishes,
       choose: () => [],
     };
-    const drift = await driftBefore(identity, call.signal);
+    const drift = await driftBefore(deps, identity, call.signal);
+    if (ifNeeded && drift.length === 0 && !(await isNeeded(deps, identity, found, call.signal)))
+      return untouched(identity, call, "Nothing of it differs from what was deployed.");
     const { state, timings } = await mending.run(start, call, options);
     const { workload, notRetired } = state;
     const mended = mendedIn(state, drift);
@@ -62,28 +62,56 @@ export function createRepair(deps: PipelineDependencies, undeploy: Undeploy): Op
     const { record, source } = found;
     if (record === undefined) throw await unknownTentacle(deps, identity, call.signal);
     const { operation } = record;
+    requireUnfinished(identity, record, request.finishes);
     if (operation !== undefined && isBeingRemoved(record)) {
       const force = operation.kind.includes("--force");
       return removed(await undeploy.finish(identity, { force, finishes: operation.id }, call), "finished");
     }
-    if (source !== undefined && !isRetained(found)) return mend(identity, found, call);
+    if (source !== undefined && !isRetained(found)) return mend(identity, found, request, call);
     if (operation !== undefined && record.state === "undeployed")
       return removed(
         await undeploy.finish(identity, { force: false, finishes: operation.id }, call),
         "undone",
       );
     if (!isRetained(found)) throw sourceLost(identity);
-    return {
-      operation: call.id ?? newOperationId(),
-      enclave: identity.enclave,
-      name: identity.name,
-      unfinished: "none",
-      steps: [],
-      mended: [],
-      failed: [],
-      next: "It is undeployed and its data kept: deploy again to use it.",
-    };
+    return untouched(identity, call, "It is undeployed and its data kept: deploy again to use it.");
   };
+}
+
+/** What differs field by field, to say what was mended; the release itself goes by what it meets. */
+async function driftBefore(
+  deps: PipelineDependencies,
+  identity: Identity,
+  signal: AbortSignal,
+): Promise<readonly Drift[]> {
+  const [owned, credentials] = await Promise.all([
+    deps.cluster.owned(identity, signal),
+    readCredentials(deps.cluster, identity, signal),
+  ]);
+  return readDrift(deps, identity, { owned, credentials }, signal);
+}
+
+/** Has a tentacle whose objects are as deployed something else to mend? A service that cannot be asked may. */
+async function isNeeded(
+  deps: PipelineDependencies,
+  identity: Identity,
+  { record }: Deployed,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (record === undefined || record.operation !== undefined) return true;
+  const [credentials, workload] = await Promise.all([
+    readCredentials(deps.cluster, identity, signal),
+    deps.cluster.workload(identity, signal),
+  ]);
+  // What a rollout that was not ready left pending can be ended now.
+  if (record.pending !== undefined && workload.state === "ready") return true;
+  const dependencies = await readDependencies(deps, identity, record, credentials, signal);
+  return dependencies.some(({ state }) => state !== "active" && state !== "retained");
+}
+
+function untouched({ enclave, name }: Identity, call: OperationCall, next: string): RepairResult {
+  const operation = call.id ?? newOperationId();
+  return { operation, enclave, name, unfinished: "none", steps: [], mended: [], failed: [], next };
 }
 
 /** Undeployed, and nothing under way. */

@@ -4,8 +4,9 @@ import type { PipelineDependencies } from "./dependencies.ts";
 import { type Checked, check, type Validated, validate } from "./deploy/check.ts";
 import { type Release, release, releaseOptions, type Released, startRelease } from "./deploy/release.ts";
 import { requireDeployedSource } from "./deployed.ts";
-import { newOperationId, takeLock } from "./operation.ts";
+import { newOperationId, requireUnfinished, takeLock } from "./operation.ts";
 import type { Operations, RotateRequest } from "./operations.ts";
+import { readRecord } from "./record.ts";
 import { type StepCall, type Steps, steps } from "./steps.ts";
 
 /** An operation on a tentacle as the cluster has it: nobody sends its source. */
@@ -14,6 +15,8 @@ export interface OnDeployed {
   readonly id: string;
   readonly caller?: string | undefined;
   readonly identity: Identity;
+  /** Only goes on where this unfinished operation is what the journal shows. */
+  readonly finishes?: string | undefined;
   /** Which dependencies of the contract get new credentials. */
   readonly choose: (checked: Validated & Checked) => readonly string[];
 }
@@ -41,9 +44,11 @@ export function releaseDeployed(
 /** Under the lock, so that what is read stays true. */
 async function load(
   deps: PipelineDependencies,
-  { identity, kind, id, caller, choose }: OnDeployed,
+  { identity, kind, id, caller, finishes, choose }: OnDeployed,
   call: StepCall,
 ): Promise<Loaded> {
+  if (finishes !== undefined)
+    requireUnfinished(identity, await readRecord(deps.cluster, identity, call.signal), finishes);
   const source = await requireDeployedSource(deps, identity, call.signal);
   const request = { enclave: identity.enclave, ...source };
   const validated = validate(deps, request);

@@ -3,7 +3,7 @@ import { InvalidInput } from "../errors.ts";
 import type { Service } from "../exoskeleton/exoskeleton.ts";
 import type { Credentials, Drift } from "../exoskeleton/registrar.ts";
 import { createIdentity, type Identity } from "../tentacle/identity.ts";
-import { learnSecrets, readCredentials } from "./credentials.ts";
+import { type CredentialSet, learnSecrets, readCredentials } from "./credentials.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
 import { readDrift } from "./drift.ts";
 import { readOperation } from "./operation.ts";
@@ -50,18 +50,7 @@ export function createStatus(
     // What an operation is about to change, or an undeploy took away on purpose, has no state that it should be in.
     const settled = record.state === "deployed" && record.operation === undefined;
     const [dependencies, drift] = await Promise.all([
-      Promise.all(
-        Object.entries(record.dependencies).map(([dependency, entry]) =>
-          dependencyStatus(
-            deps,
-            identity,
-            dependency,
-            entry,
-            credentials && (credentials[dependency] ?? {}),
-            signal,
-          ),
-        ),
-      ),
+      readDependencies(deps, identity, record, credentials, signal),
       settled && credentials !== undefined ? readDrift(deps, identity, { owned, credentials }, signal) : [],
     ]);
     // A reason may quote the tentacle's log.
@@ -90,6 +79,28 @@ export function createStatus(
       next: nextStep(state, dependencies, drift),
     };
   };
+}
+
+/** How each dependency of the record is; each service is asked only where the credentials are given. */
+export async function readDependencies(
+  deps: PipelineDependencies,
+  identity: Identity,
+  record: ReleaseRecord,
+  credentials: CredentialSet | undefined,
+  signal: AbortSignal,
+): Promise<readonly DependencyStatus[]> {
+  return Promise.all(
+    Object.entries(record.dependencies).map(([dependency, entry]) =>
+      dependencyStatus(
+        deps,
+        identity,
+        dependency,
+        entry,
+        credentials && (credentials[dependency] ?? {}),
+        signal,
+      ),
+    ),
+  );
 }
 
 function historyOf({ history = [] }: ReleaseRecord): readonly PastOperation[] {

@@ -6,7 +6,7 @@ import type { Drift, RegistrarDefinition, Removal } from "../exoskeleton/registr
 import { createIdentity, type Identity } from "../tentacle/identity.ts";
 import { objectNames } from "../tentacle/manifests.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
-import { announce, newOperationId, type OperationMark, takeLock } from "./operation.ts";
+import { announce, newOperationId, type OperationMark, requireUnfinished, takeLock } from "./operation.ts";
 import type { OperationCall, OperationStatus, UndeployRequest, UndeployResult } from "./operations.ts";
 import { readRecord, recordName, type ReleaseRecord, withBegun, withEnded, writeRecord } from "./record.ts";
 import { type StepCall, steps } from "./steps.ts";
@@ -159,10 +159,7 @@ async function find(
     ? [undefined, []]
     : await Promise.all([readRecord(deps.cluster, identity, signal), deps.cluster.owned(identity, signal)]);
   if (state.orphan && owned.some(({ name }) => name === recordName(identity))) throw notOrphaned(identity);
-  if (state.finishes !== undefined && record?.operation?.id !== state.finishes)
-    throw new Conflict(`another operation on ${identity.key} came in between`, {
-      hint: "Call status to see how it is now.",
-    });
+  requireUnfinished(identity, record, state.finishes);
   if (record === undefined && owned.length === 0 && !force)
     throw await unknownTentacle(deps, identity, signal);
   const finished = Object.keys(record?.dependencies ?? {});

@@ -93,7 +93,11 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
     if ("callTool" in found && context.caller?.unrestricted === false)
       throw new Error("the rights of a caller are not known to another server");
     if ("callTool" in found) return await handOn(found, tool.name, args, context);
-    const answer = await tool.handle(input, toolContext(found, context, redactor));
+    const noted = (error: TentacularError): void => {
+      const fields = { tool: tool.name, request: context.id, outcome: error.code };
+      log.info({ ...fields, ...errorFields(error, redactor) }, "part of a tool call failed");
+    };
+    const answer = await tool.handle(input, toolContext(found, context, redactor, noted));
     return {
       content: [{ type: "text", text: cut(redactor.text(answer.text), MAX_TEXT) }],
       structuredContent: redactor.json(tool.output.parse(answer.structured)),
@@ -140,13 +144,7 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
       const hasOwnEnd = context.signal.reason instanceof CallerGone && thrown instanceof TentacularError;
       const gone = context.signal.aborted && !hasOwnEnd;
       const error = gone ? cancelled(name) : toTentacularError(thrown, name);
-      // Callers get no cause; the operator does.
-      const cause = redactor.text(cut(inspect(error.cause, { depth: 4 }), 8_000));
-      const fields = {
-        ...line(gone ? "cancelled" : error.code),
-        error: redactor.text(error.message),
-        ...(error.cause !== undefined && { cause }),
-      };
+      const fields = { ...line(gone ? "cancelled" : error.code), ...errorFields(error, redactor) };
       if (error.code === "internal" && !gone) log.error(fields, "tool call");
       else log.info(fields, "tool call");
       const report = redactor.json(error.report());
@@ -184,13 +182,29 @@ function cancelled(tool: string): TentacularError {
   });
 }
 
-function toolContext(host: ToolHost, context: CallContext, redactor: Redactor): ToolContext {
+/** Callers get no cause; the operator does. */
+function errorFields(error: TentacularError, redactor: Redactor): object {
+  return {
+    error: redactor.text(error.message),
+    ...(error.cause !== undefined && {
+      cause: redactor.text(cut(inspect(error.cause, { depth: 4 }), 8_000)),
+    }),
+  };
+}
+
+function toolContext(
+  host: ToolHost,
+  context: CallContext,
+  redactor: Redactor,
+  noted: ToolContext["noted"],
+): ToolContext {
   const { readDirectory } = host;
   const { caller } = context;
   const step = context.notify === undefined ? undefined : stepProgress(context.notify);
   return {
     signal: context.signal,
     operations: redacted(permitted(host, caller), redactor),
+    noted,
     ...(caller !== undefined && { caller: caller.name }),
     ...(context.trace !== undefined && { trace: context.trace }),
     ...(step !== undefined && {

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { Scope } from "../callers/caller.ts";
+import type { TentacularError } from "../errors.ts";
 import type { OperationCall, Operations } from "../pipeline/operations.ts";
 
 /**
@@ -33,6 +34,8 @@ export interface Tool<Input extends z.ZodObject = z.ZodObject, Output extends z.
 
 export interface ToolContext extends OperationCall {
   readonly operations: Operations;
+  /** Tells the operator of an error that the answer only mentions. */
+  readonly noted: (error: TentacularError) => void;
   /** Reads a tentacle's folder; only where server and caller share a file system (stdio, loopback). */
   readonly readDirectory?: (path: string) => Promise<TentacleFolder>;
 }

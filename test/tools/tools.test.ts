@@ -11,6 +11,7 @@ import type {
   LogsResult,
   OrphansResult,
   ProvisionEnclaveResult,
+  RepairAllResult,
   RepairResult,
   RotateResult,
   RunResult,
@@ -123,7 +124,10 @@ it("has output schemas that are the operations' results, field by field", () => 
     Plain<WithOptional<DeployResult, "workflow" | "objects">>
   >();
   expectTypeOf<Plain<z.output<typeof rotate.output>>>().toEqualTypeOf<Plain<RotateResult>>();
-  expectTypeOf<Plain<z.output<typeof repair.output>>>().toEqualTypeOf<Plain<RepairResult>>();
+  expectTypeOf<keyof z.output<typeof repair.output>>().toEqualTypeOf<
+    keyof Merged<RepairResult, RepairAllResult>
+  >();
+  expectTypeOf<RepairResult | RepairAllResult>().toExtend<z.input<typeof repair.output>>();
   expectTypeOf<Plain<z.output<typeof undeploy.output>>>().toEqualTypeOf<Plain<UndeployResult>>();
   expectTypeOf<Plain<z.output<typeof logs.output>>>().toEqualTypeOf<Plain<LogsResult>>();
   expectTypeOf<Plain<z.output<typeof secrets.output>>>().toEqualTypeOf<Plain<SecretsResult>>();

@@ -1,4 +1,4 @@
-import type { RepairResult } from "../../src/pipeline/operations.ts";
+import type { RepairAllResult, RepairResult } from "../../src/pipeline/operations.ts";
 import { bullets, plain } from "../../src/server/text.ts";
 import { workloadLine } from "./parts.ts";
 
@@ -24,5 +24,24 @@ export function repairText(result: RepairResult): string {
     ),
     ...(workload === undefined ? [] : [workloadLine(workload)]),
     `Next: ${plain(result.next, 400)}`,
+  ].join("\n");
+}
+
+/** What was done to each tentacle of an enclave, those that needed nothing left out. */
+export function repairAllText({ enclave, tentacles, next }: RepairAllResult): string {
+  return [
+    `Repaired enclave ${enclave}: ${tentacles.length === 0 ? "nothing differed." : `${tentacles.length} tentacle(s):`}`,
+    ...bullets(
+      tentacles.map(({ name, unfinished, mended, failed }) => {
+        const parts = [
+          ...(unfinished === "none" ? [] : [interrupted[unfinished]]),
+          ...mended.map((what) => plain(what, 200)),
+          ...failed.map(({ item, problem }) => `FAILED ${plain(item, 100)}: ${plain(problem, 600)}`),
+        ];
+        return `${name}: ${parts.join("; ")}`;
+      }),
+      40,
+    ),
+    `Next: ${plain(next, 600)}`,
   ].join("\n");
 }

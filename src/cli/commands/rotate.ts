@@ -1,38 +1,75 @@
-import { InvalidInput } from "../../errors.ts";
+import { InvalidInput, TentacularError } from "../../errors.ts";
 import { callWithSteps } from "../call.ts";
-import { type ExitCode, exitCodes } from "../failure.ts";
+import { type ExitCode, exitCodes, reportOf } from "../failure.ts";
 import { type CommandIo, enclaveArgument } from "../io.ts";
-import { renderRotate } from "../render/repair.ts";
+import { AccessDenied, NoConnection } from "../network.ts";
+import { renderNotRotated, renderRotate } from "../render/repair.ts";
 import { rotateSchema, type RotateView } from "../results.ts";
 import { tentaclesWith } from "../tentacles.ts";
 
+interface Options {
+  readonly name?: string;
+  readonly dependency?: string;
+  readonly all?: boolean;
+}
+
 /** Rotates the credentials of one tentacle, or of all that have any. */
-export async function run(
-  options: { readonly name?: string; readonly dependency?: string; readonly all?: boolean },
-  io: CommandIo,
-): Promise<ExitCode> {
-  const { name, dependency, all = false } = options;
+export async function run({ name, dependency, all = false }: Options, io: CommandIo): Promise<ExitCode> {
   if ((name === undefined) !== all)
     throw new InvalidInput("tntc rotate needs the name of a tentacle, or --all", {
       hint: "For one: tntc rotate <name> [dependency]. For all of the enclave: tntc rotate --all.",
     });
-  const names = name === undefined ? await tentaclesWith(io, hasCredentials) : [name];
-  const answers: { readonly structured: unknown; readonly view: RotateView }[] = [];
-  for (const one of names)
-    answers.push(
-      await callWithSteps(
-        io,
-        "rotate",
-        { ...enclaveArgument(io), name: one, ...(dependency !== undefined && { dependency }) },
-        rotateSchema,
-        ({ url }) => `Rotating the credentials of ${one} at ${url}`,
-      ),
-    );
-  const structured = answers.map((answer) => answer.structured);
-  await io.output.result(all ? structured : structured[0], () =>
-    answers.map(({ view }) => renderRotate(view, io.output.style)).join("\n"),
+  if (name === undefined) return rotateAll(io);
+  const { structured, view } = await rotate(name, dependency, io);
+  await io.output.result(structured, () => renderRotate(view, io.output.style));
+  return exitOf(view);
+}
+
+function rotate(name: string, dependency: string | undefined, io: CommandIo) {
+  return callWithSteps(
+    io,
+    "rotate",
+    { ...enclaveArgument(io), name, ...(dependency !== undefined && { dependency }) },
+    rotateSchema,
+    ({ url }) => `Rotating the credentials of ${name} at ${url}`,
   );
-  return answers.every(({ view }) => view.retired) ? exitCodes.ok : exitCodes.incomplete;
+}
+
+/** Goes on past a tentacle that fails; not past a server that is gone, as every other would fail the same way. */
+async function rotateAll(io: CommandIo): Promise<ExitCode> {
+  const { style } = io.output;
+  const outcomes: { readonly structured: unknown; readonly text: string; readonly exit: ExitCode }[] = [];
+  for (const name of await tentaclesWith(io, hasCredentials)) {
+    try {
+      const { structured, view } = await rotate(name, undefined, io);
+      outcomes.push({ structured, text: renderRotate(view, style), exit: exitOf(view) });
+    } catch (error) {
+      if (io.signal.aborted || !(error instanceof TentacularError)) throw error;
+      const { report, exitCode } = reportOf(error, `rotating ${name}`);
+      const isOver = error instanceof NoConnection || error instanceof AccessDenied;
+      const exit = isOver ? exitCode : exitCodes.incomplete;
+      outcomes.push({
+        structured: { name, error: report },
+        text: renderNotRotated(name, report, style),
+        exit,
+      });
+      if (isOver) break;
+    }
+  }
+  await io.output.result(
+    outcomes.map(({ structured }) => structured),
+    () => outcomes.map(({ text }) => text).join("\n"),
+  );
+  return (
+    outcomes
+      .map(({ exit }) => exit)
+      .toSorted((a, b) => a - b)
+      .at(-1) ?? exitCodes.ok
+  );
+}
+
+function exitOf({ retired }: RotateView): ExitCode {
+  return retired ? exitCodes.ok : exitCodes.incomplete;
 }
 
 function hasCredentials(tentacle: {

@@ -1,4 +1,5 @@
-import type { RepairView, RotateView } from "../results.ts";
+import type { ErrorReport } from "../../errors.ts";
+import type { RepairAllView, RepairView, RotateView } from "../results.ts";
 import type { Style } from "../style.ts";
 import { plain } from "../text.ts";
 
@@ -13,6 +14,12 @@ export function renderRotate(result: RotateView, style: Style): string {
   ].join("\n");
 }
 
+/** A rotation among others that did not come about. */
+export function renderNotRotated(name: string, { message, hint }: ErrorReport, style: Style): string {
+  const what = `${style.red("Not rotated:")} ${style.bold(name)}: ${plain(message)}`;
+  return hint === "" ? what : `${what}\n  ${style.cyan("hint:")} ${plain(hint)}`;
+}
+
 const interrupted: Readonly<Record<string, string>> = {
   finished: "an interrupted operation was finished",
   undone: "an interrupted operation was undone",
@@ -24,10 +31,27 @@ export function renderRepair(result: RepairView, style: Style): string {
   const what = notes.filter((note) => note !== undefined).join(", ");
   return [
     `${style.green("Repaired")} ${style.bold(result.name)} in enclave ${result.enclave}${what === "" ? "" : `: ${what}`}`,
-    ...result.mended.map((item) => `  ${style.green("mended")}   ${plain(item)}`),
-    ...result.failed.map(
-      ({ item, problem }) => `  ${style.red("failed")}   ${plain(item)}: ${plain(problem)}`,
-    ),
+    ...partLines(result, style),
     ...(result.workload?.state === "ready" ? [] : ["", `${style.cyan("next:")} ${plain(result.next)}`]),
   ].join("\n");
+}
+
+/** A repair of a whole enclave for people: only what was mended, or failed. */
+export function renderRepairAll({ enclave, tentacles, next }: RepairAllView, style: Style): string {
+  return [
+    `${style.green("Repaired")} enclave ${style.bold(enclave)}${tentacles.length === 0 ? ": nothing differed" : ""}`,
+    ...tentacles.flatMap((one) => {
+      const what = interrupted[one.unfinished];
+      return [`${style.bold(one.name)}${what === undefined ? "" : `: ${what}`}`, ...partLines(one, style)];
+    }),
+    "",
+    `${style.cyan("next:")} ${plain(next)}`,
+  ].join("\n");
+}
+
+function partLines({ mended, failed }: Pick<RepairView, "mended" | "failed">, style: Style): string[] {
+  return [
+    ...mended.map((item) => `  ${style.green("mended")}   ${plain(item)}`),
+    ...failed.map(({ item, problem }) => `  ${style.red("failed")}   ${plain(item)}: ${plain(problem)}`),
+  ];
 }

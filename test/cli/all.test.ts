@@ -1,0 +1,132 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { postgresNames } from "../../registrars/postgres/names.ts";
+import { createIdentity } from "../../src/tentacle/identity.ts";
+import type { TestDatabase } from "../registrars/postgres-server.ts";
+import { ECHO, freshName, serviceEnvironment, workflowOf } from "../support/platform.ts";
+import { startUp, type Up } from "./serve.ts";
+import { tntc } from "./tntc.ts";
+
+const services = inject("services");
+const reason = services.postgres.available ? undefined : services.postgres.reason;
+if (reason !== undefined) console.warn(`what is done to all tentacles is skipped: ${reason}`);
+
+describe.skipIf(reason !== undefined)("what is done to all tentacles of an enclave", () => {
+  const enclave = freshName("all");
+  let database: TestDatabase;
+  let folder: string;
+  let up: Up;
+
+  beforeAll(async () => {
+    const made = await serviceEnvironment(services, ["postgres"]);
+    if (made.database === undefined) throw new Error("no database");
+    database = made.database;
+    folder = await mkdtemp(join(tmpdir(), "tntc-all-"));
+    up = await startUp(made.environment, join(folder, "state"));
+    for (const name of ["first", "foreign", "last", "whole"]) await deploy(name);
+  });
+  afterAll(async () => {
+    for (const name of ["first", "foreign", "last", "whole"]) await run("undeploy", name, "--force", "--yes");
+    await up.stop();
+    await database.drop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const run = (...args: string[]) => tntc([...args, "-e", enclave], { env: up.env });
+
+  async function deploy(name: string): Promise<void> {
+    const dir = join(folder, name);
+    await mkdir(join(dir, "nodes"), { recursive: true });
+    await writeFile(join(dir, "workflow.yaml"), workflowOf(name, ["tentacular-postgres"]));
+    await writeFile(join(dir, "nodes/one.ts"), ECHO);
+    const { code, stderr } = await run("deploy", dir);
+    expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
+  }
+
+  const namesOf = (name: string) => postgresNames(createIdentity(enclave, name), database.installation);
+
+  async function loginsOf(name: string): Promise<readonly string[]> {
+    const rows = await database.root<{ rolname: string }[]>`
+      SELECT rolname FROM pg_roles WHERE rolcanlogin AND starts_with(rolname, ${`${namesOf(name).owner}_`})`;
+    return rows.map(({ rolname }) => rolname);
+  }
+
+  async function lockOut(name: string): Promise<string> {
+    const [login] = await loginsOf(name);
+    await database.root`ALTER ROLE ${database.root(String(login))} NOLOGIN`;
+    return String(login);
+  }
+
+  /** The schema of a tentacle becomes somebody else's, until the test is done with `work`. */
+  async function withForeign<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const { schema, mark } = namesOf(name);
+    await database.root.unsafe(`COMMENT ON SCHEMA "${schema}" IS 'of somebody else'`);
+    try {
+      return await work();
+    } finally {
+      await database.root.unsafe(`COMMENT ON SCHEMA "${schema}" IS '${mark}'`);
+    }
+  }
+
+  it("a repair mends what needs it, goes on past one that fails, and says what of each", async () => {
+    const [first, last] = [await lockOut("first"), await lockOut("last")];
+    const { code, stdout, stderr } = await withForeign("foreign", () => run("repair", "-o", "json"));
+    const result: unknown = JSON.parse(stdout);
+    expect({ code, result, stderr }).toMatchObject({
+      code: 6,
+      result: {
+        enclave,
+        tentacles: [
+          { name: "first", mended: [`postgres: login ${first} may not log in`], failed: [] },
+          {
+            name: "foreign",
+            mended: [],
+            failed: [{ item: "repair" }],
+          },
+          { name: "last", mended: [`postgres: login ${last} may not log in`], failed: [] },
+        ],
+      },
+    });
+    expect(stdout).toContain(namesOf("foreign").schema);
+    expect(await loginsOf("first")).toEqual([first]);
+    expect(await loginsOf("last")).toEqual([last]);
+
+    const again = await run("repair");
+    expect(again.code).toBe(0);
+    expect(again.stdout).toContain("nothing differed");
+  });
+
+  it("a rotation of all goes on past one that fails, and reports each", async () => {
+    const before = { first: await loginsOf("first"), last: await loginsOf("last") };
+    const kept = await loginsOf("foreign");
+    const { code, stdout } = await withForeign("foreign", () => run("rotate", "--all", "-o", "json"));
+    const result: unknown = JSON.parse(stdout);
+    expect({ code, result }).toMatchObject({
+      code: 6,
+      result: [
+        { name: "first", retired: true },
+        {
+          name: "foreign",
+          error: { code: "conflict" },
+        },
+        { name: "last", retired: true },
+        { name: "whole", retired: true },
+      ],
+    });
+    expect(stdout).toContain(namesOf("foreign").schema);
+    expect(await loginsOf("foreign")).toEqual(kept);
+    for (const name of ["first", "last"] as const) {
+      const now = await loginsOf(name);
+      expect(now).toHaveLength(1);
+      expect(now).not.toEqual(before[name]);
+    }
+
+    const text = await withForeign("foreign", () => run("rotate", "--all"));
+    expect(text.code).toBe(6);
+    expect(text.stdout).toMatch(
+      /^Rotated first in enclave .*\nNot rotated: foreign: .*\n {2}hint: .*\nRotated last /s,
+    );
+  });
+});
