@@ -1,5 +1,6 @@
 import { request } from "node:http";
 import { z } from "zod";
+import type { Identity } from "../tentacle/identity.ts";
 import type { RunAnswer } from "./cluster.ts";
 
 const MAX_ANSWER = 16 * 1024 * 1024;
@@ -49,6 +50,11 @@ export async function postRun(
   const answer = parseRunAnswer(text);
   if (answer === undefined) throw new Error(`the engine answered ${status} with something else`);
   return answer;
+}
+
+/** The next step where an engine cannot be asked, or said nothing. */
+export function seeLogs({ name }: Identity): string {
+  return `Call logs of ${name} for what its nodes and its engine wrote, and status for how it is.`;
 }
 
 /** The body of `POST /run`. */

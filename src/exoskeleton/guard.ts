@@ -1,4 +1,4 @@
-import { TentacularError, Unavailable } from "../errors.ts";
+import { Conflict, TentacularError, Unavailable } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Call, Probe, Registrar, RegistrarDefinition } from "./registrar.ts";
 
@@ -116,6 +116,8 @@ function named(
       hint: error.hint,
       cause: error,
     });
+  if (error instanceof Conflict)
+    return new Conflict(error.message, { service, hint: error.hint, cause: error });
   if (error instanceof TentacularError) return error;
   return new Unavailable(`exoskeleton: ${service} unavailable: could not ${what}`, {
     reason: "failed",

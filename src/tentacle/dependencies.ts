@@ -1,4 +1,5 @@
-import { defaultPort, hostProblem, isIPv4Range, stripBrackets } from "./host.ts";
+import type { Fix } from "../errors.ts";
+import { defaultPort, hostIn, hostProblem, isIPv4Range, stripBrackets } from "./host.ts";
 import { isManagedName, readFilled, readManaged } from "./managed.ts";
 import { checkShape, dotted, isRecord, type Path, type Problems, quoted } from "./problems.ts";
 import { readSecretRef } from "./secret-ref.ts";
@@ -64,6 +65,18 @@ export function readDependency(
 
 type Values = Readonly<Record<string, unknown>>;
 
+const PROTOCOL = /^[a-z][a-z0-9+.-]{0,30}$/;
+
+/** Of a URL, or of a host with a port or a path: the host, and the port where one stands there. */
+function hostFix(path: Path, written: string): readonly Fix[] | undefined {
+  const meant = hostIn(written);
+  if (meant === undefined) return undefined;
+  return [
+    { op: "set", path: [...path, "host"], value: meant.host },
+    ...(meant.port === undefined ? [] : [{ op: "set", path: [...path, "port"], value: meant.port } as const]),
+  ];
+}
+
 function readHost(
   problems: Problems,
   path: Path,
@@ -75,11 +88,14 @@ function readHost(
   if (shaped === undefined) return undefined;
   const protocol = textOf(node, "protocol") ?? "";
   const host = textOf(node, "host") ?? "";
-  if (!/^[a-z][a-z0-9+.-]{0,30}$/.test(protocol))
+  if (!PROTOCOL.test(protocol))
     problems.error(
       [...path, "protocol"],
       `${dotted(path)}.protocol ${quoted(protocol)} is no protocol name`,
       "Write lower-case letters, for instance  protocol: https",
+      PROTOCOL.test(protocol.toLowerCase())
+        ? [{ op: "set", path: [...path, "protocol"], value: protocol.toLowerCase() }]
+        : undefined,
     );
   const problem = hostProblem(host);
   if (problem !== undefined)
@@ -87,6 +103,7 @@ function readHost(
       [...path, "host"],
       `${dotted(path)}.host ${quoted(host)} ${problem}`,
       "Write one host name or IP address, for instance  host: api.github.com",
+      hostFix(path, host),
     );
   const port = shaped.port ?? defaultPort(protocol);
   if (port === undefined)

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { dump } from "js-yaml";
 import { InvalidInput } from "../errors.ts";
-import { isManagedName } from "./managed.ts";
+import { EMPTY, isManagedName } from "./managed.ts";
 import { isRecord } from "./problems.ts";
 import type { FilledDependency } from "./tentacle.ts";
 import {
@@ -67,6 +67,7 @@ function additionsOf(text: string, entry: YamlEntry, filled: FilledDependency | 
           path,
           message: `${path} must not be written`,
           hint: `Remove ${taken}.`,
+          fix: [{ op: "remove", path: ["contract", "dependencies", name, taken] }],
           ...positionAt(text, entry.key.start),
         },
       ],
@@ -228,6 +229,14 @@ function unfit(text: string, entry: YamlEntry): InvalidInput {
   return new InvalidInput(message, {
     path,
     hint,
-    issues: [{ path, message, hint, ...positionAt(text, entry.key.start) }],
+    issues: [
+      {
+        path,
+        message,
+        hint,
+        fix: [{ op: "set", path: ["contract", "dependencies", entry.key.text], value: EMPTY }],
+        ...positionAt(text, entry.key.start),
+      },
+    ],
   });
 }

@@ -85,10 +85,12 @@ function checkNodes(tentacle: Tentacle, paths: readonly string[]): readonly Issu
     return {
       path,
       message: `${path}: there is no file ${node.path}`,
-      hint:
-        near === undefined
-          ? "Add the file beside workflow.yaml, or correct the path."
-          : `Did you mean ${near}?`,
+      ...(near === undefined
+        ? { hint: "Add the file beside workflow.yaml, or correct the path." }
+        : {
+            hint: `Did you mean ${near}?`,
+            fix: [{ op: "set", path: ["nodes", name, "path"], value: near }],
+          }),
     };
   });
 }

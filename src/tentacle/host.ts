@@ -38,6 +38,15 @@ export function defaultPort(protocol: string): number | undefined {
   return Object.hasOwn(DEFAULT_PORTS, protocol) ? DEFAULT_PORTS[protocol] : undefined;
 }
 
+/** The host in a URL, or in a text such as `api.example.com:8443/v1`, and the port when it names one. */
+export function hostIn(text: string): { readonly host: string; readonly port?: number } | undefined {
+  const { groups = {} } =
+    /^(?:[a-z][a-z0-9+.-]*:\/\/)?(?<host>[^/?#:@]+)(?::(?<port>\d{1,5}))?(?:[/?#].*)?$/i.exec(text) ?? {};
+  const { host, port } = groups;
+  if (host === undefined || hostProblem(host) !== undefined) return undefined;
+  return { host, ...(port !== undefined && { port: Number(port) }) };
+}
+
 /**
  * Why `host` is neither a host name nor an IP address, or undefined when it is one. What passes holds no comma, space,
  * slash, wildcard or scheme, so it can stand in Deno's `--allow-net` and in a URL as it is.

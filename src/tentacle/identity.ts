@@ -26,6 +26,19 @@ export function labelProblem(value: string): string | undefined {
   return "must be a DNS-1123 label: lower-case letters a-z, digits and '-', beginning and ending with a letter or digit";
 }
 
+/** The DNS-1123 label, beginning with a letter, that reads like `text`; undefined where nothing of it is left. */
+export function labelLike(text: string): string | undefined {
+  const label = text
+    .normalize("NFKD")
+    .replace(/\p{M}/gu, "")
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^[^a-z]+/, "")
+    .slice(0, 63)
+    .replace(/-+$/, "");
+  return label === "" ? undefined : label;
+}
+
 /** Names the identity of tentacle `name` in `enclave`; throws InvalidInput when either is no DNS-1123 label. */
 export function createIdentity(enclave: string, name: string): Identity {
   for (const [path, value] of [

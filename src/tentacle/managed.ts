@@ -14,6 +14,9 @@ export const FILLED_IN = [
 ] as const;
 const filledIn: ReadonlySet<string> = new Set(FILLED_IN);
 
+/** What a fix writes for a managed dependency: programs write an empty value in ways that cannot be filled in. */
+export const EMPTY = {} as const;
+
 /** Is it the name of a managed dependency? */
 export function isManagedName(name: string): name is `tentacular-${string}` {
   return name.startsWith(PREFIX);
@@ -33,7 +36,9 @@ export function readManaged(
     const at = [...path, key.text];
     if (key.text === "protocol") {
       if (protocol !== undefined) continue;
-      problems.error(at, `${dotted(at)} has no text`, "Remove it: deploying fills it in.");
+      problems.error(at, `${dotted(at)} has no text`, "Remove it: deploying fills it in.", [
+        { op: "remove", path: at },
+      ]);
       good = false;
     } else if (filledIn.has(key.text)) {
       problems.error(
@@ -92,7 +97,7 @@ function isPlain(problems: Problems, path: Path, name: string, node: YamlNode): 
   }
   if (node.kind === "map" || (node.kind === "scalar" && node.value === null)) return true;
   problems.error(path, `${dotted(path)} is managed: it is left empty, or is a mapping`, hint, [
-    { op: "set", path, value: null },
+    { op: "set", path, value: EMPTY },
   ]);
   return false;
 }
@@ -128,7 +133,7 @@ export function checkManaged(
         ...(near !== undefined && {
           fix: [
             { op: "remove", path: [...at, dependency.name] },
-            { op: "set", path: [...at, `${PREFIX}${near}`], value: null },
+            { op: "set", path: [...at, `${PREFIX}${near}`], value: EMPTY },
           ],
         }),
       });

@@ -2,7 +2,8 @@ import type { Issue } from "../errors.ts";
 import { InvalidInput } from "../errors.ts";
 import { readContract } from "./contract.ts";
 import { without } from "./dependencies.ts";
-import { labelProblem } from "./identity.ts";
+import { labelLike, labelProblem } from "./identity.ts";
+import { EMPTY } from "./managed.ts";
 import { checkShape, createProblems, isRecord, type Problems, quoted } from "./problems.ts";
 import { readConfig, readEdges, readNodes, readSidecars } from "./sections.ts";
 import { deploymentShape, metadataShape, topShape } from "./shape.ts";
@@ -63,7 +64,7 @@ function read(
       root.kind === "scalar" && root.value === null
         ? "workflow.yaml is empty"
         : "workflow.yaml is no mapping of keys to values",
-      { hint: "Begin with  name: my-tentacle . docs/workflow.md has the whole form." },
+      { hint: "Begin with `name: my-tentacle`; docs/workflow.md has the whole form." },
     );
   const problems = createProblems(document);
   checkShape(problems, [], topShape, valueOf(root));
@@ -85,7 +86,7 @@ function read(
       ["triggers", queue],
       "a queue trigger listens on NATS, and contract.dependencies has no tentacular-nats",
       "Add  tentacular-nats:  to contract.dependencies.",
-      [{ op: "set", path: ["contract", "dependencies", "tentacular-nats"], value: null }],
+      [{ op: "set", path: ["contract", "dependencies", "tentacular-nats"], value: EMPTY }],
     );
   const config = readConfig(problems, section("config"));
   const sidecars = readSidecars(problems, section("sidecars"));
@@ -115,11 +116,13 @@ function readName(problems: Problems, root: YamlNode): string | undefined {
   const problem = labelProblem(name);
   // A Service is named after the tentacle, and a Service's name begins with a letter.
   const digit = /^\d/.test(name) ? "must begin with a letter" : undefined;
+  const like = labelLike(name);
   if (problem !== undefined || digit !== undefined)
     problems.error(
       ["name"],
       `name ${quoted(name)} ${problem ?? digit ?? ""}`,
-      "Write for instance  name: my-tentacle",
+      `Write for instance  name: ${like ?? "my-tentacle"}`,
+      like === undefined ? undefined : [{ op: "set", path: ["name"], value: like }],
     );
   return name;
 }

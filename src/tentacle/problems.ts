@@ -7,10 +7,16 @@ import { entryOf, positionAt, type YamlDocument, type YamlNode } from "./yaml.ts
 /** Keys and list indexes from the root of a document. */
 export type Path = readonly (string | number)[];
 
+/** What to write instead, in words and, where only one thing can be meant, as changes. */
+export interface Advice {
+  readonly hint: string;
+  readonly fix?: readonly Fix[];
+}
+
 /** Collects every problem of one document, each with its place in the text. */
 export interface Problems {
-  /** A hint that is costly to find is a function: past the number of problems that are named, it is not asked. */
-  error(path: Path, message: string, hint: string | (() => string), fix?: readonly Fix[]): void;
+  /** Advice that is costly to find is a function: past the number of problems that are named, it is not asked. */
+  error(path: Path, message: string, hint: string | (() => Advice), fix?: readonly Fix[]): void;
   warn(path: Path, message: string, hint: string): void;
   readonly warnings: readonly Issue[];
   /** Throws one InvalidInput that lists all errors, when there are any. */
@@ -44,12 +50,15 @@ export function createProblems(document: YamlDocument): Problems {
   return {
     warnings,
     error(path, message, hint, fix) {
-      if (errors.length < limits.issues)
-        errors.push({
-          ...issue(path, message, typeof hint === "string" ? hint : hint()),
-          ...(fix !== undefined && { fix }),
-        });
-      else unnamed += 1;
+      if (errors.length >= limits.issues) {
+        unnamed += 1;
+        return;
+      }
+      const advice = typeof hint === "string" ? { hint, fix } : hint();
+      errors.push({
+        ...issue(path, message, advice.hint),
+        ...(advice.fix !== undefined && { fix: advice.fix }),
+      });
     },
     warn(path, message, hint) {
       if (warnings.length < limits.issues) warnings.push(issue(path, message, hint));
@@ -126,7 +135,7 @@ export function checkShape<S extends z.ZodType>(
       missing
         ? `${name} is ${below.length === 0 ? "empty" : "missing"}`
         : `${name} ${issue.message}, not ${kindOf(found)}`,
-      () => hintOf(shape, below) ?? "See docs/workflow.md.",
+      () => adviceOn(fieldOf(shape, below), at, found),
     );
   }
   return undefined;
@@ -168,8 +177,28 @@ export function nearest(name: string, known: readonly string[]): string | undefi
     : undefined;
 }
 
-/** What the shape says about the field at `path`: its first example, else its description. */
-function hintOf(shape: z.ZodType, path: Path): string | undefined {
+/** The name of `known` that was probably meant, in words before `list` and as the change that writes it. */
+export function suggest(path: Path, name: string, known: readonly string[], list: string): Advice {
+  const near = nearest(name, known);
+  if (near === undefined) return { hint: list };
+  return { hint: `Did you mean ${near}? ${list}`, fix: [{ op: "set", path, value: near }] };
+}
+
+/** What the shape says about a field: its first example, else its description. A number that was written as a text is meant as one. */
+function adviceOn(field: z.ZodType | undefined, path: Path, found: unknown): Advice {
+  const number = typeof found === "string" && found.trim() !== "" ? Number(found) : Number.NaN;
+  if (field?.safeParse(number).success === true)
+    return { hint: `Write the number without quotes: ${number}`, fix: [{ op: "set", path, value: number }] };
+  const meta = field?.meta();
+  const name = path.findLast((part) => typeof part === "string");
+  const examples: unknown = meta?.examples;
+  const example: unknown = Array.isArray(examples) ? examples[0] : undefined;
+  if (example === undefined) return { hint: meta?.description ?? "See docs/workflow.md." };
+  return { hint: `Write for instance  ${name === undefined ? "" : `${name}: `}${JSON.stringify(example)}` };
+}
+
+/** The shape of the field at `path` below a shape. */
+function fieldOf(shape: z.ZodType, path: Path): z.ZodType | undefined {
   let schema: unknown = shape;
   for (const part of path) {
     schema = unwrap(schema);
@@ -178,13 +207,7 @@ function hintOf(shape: z.ZodType, path: Path): string | undefined {
     else if (schema instanceof z.ZodArray) schema = schema.element;
     else return undefined;
   }
-  if (!(schema instanceof z.ZodType)) return undefined;
-  const meta = schema.meta();
-  const field = path.findLast((part) => typeof part === "string");
-  const examples: unknown = meta?.examples;
-  const example: unknown = Array.isArray(examples) ? examples[0] : undefined;
-  if (example === undefined) return meta?.description;
-  return `Write for instance  ${field === undefined ? "" : `${field}: `}${JSON.stringify(example)}`;
+  return schema instanceof z.ZodType ? schema : undefined;
 }
 
 function unwrap(schema: unknown): unknown {

@@ -4,7 +4,7 @@ import { findCycle } from "./graph.ts";
 import { labelProblem } from "./identity.ts";
 import { codePath } from "./paths.ts";
 import { ENGINE_PORT, WEBHOOK_PORT } from "./ports.ts";
-import { checkShape, dotted, isRecord, nearest, type Problems, quoted } from "./problems.ts";
+import { checkShape, dotted, isRecord, type Problems, quoted, suggest } from "./problems.ts";
 import { configShape, edgeShape, nodeShape, sidecarShape } from "./shape.ts";
 import type { Node, Sidecar, Tentacle, TentacleConfig } from "./tentacle.ts";
 import { itemsOf, textOf, textsOf } from "./text.ts";
@@ -100,10 +100,10 @@ export function readEdges(
     ] as const) {
       if (known.has(name)) continue;
       good = false;
-      problems.error([...path, key], `${dotted(path)}.${key} names no node: ${quoted(name)}`, () => {
-        const near = nearest(name, names);
-        return `${near === undefined ? "" : `Did you mean ${near}? `}Nodes: ${names.slice(0, 50).join(", ")}.`;
-      });
+      const at = [...path, key];
+      problems.error(at, `${dotted(at)} names no node: ${quoted(name)}`, () =>
+        suggest(at, name, names, `Nodes: ${names.slice(0, 50).join(", ")}.`),
+      );
     }
     const key = `${from} ${to}`;
     if (seen.has(key)) problems.warn(path, `${dotted(path)} repeats ${from} -> ${to}`, "Remove one of them.");

@@ -1,5 +1,5 @@
 import { Cron } from "croner";
-import { checkShape, dotted, isRecord, nearest, type Path, type Problems, quoted } from "./problems.ts";
+import { checkShape, dotted, isRecord, type Path, type Problems, quoted, suggest } from "./problems.ts";
 import { readSecretRef } from "./secret-ref.ts";
 import { triggerShapes } from "./shape.ts";
 import type { Trigger } from "./tentacle.ts";
@@ -34,11 +34,11 @@ export function readTrigger(
     case "webhook":
       return readWebhook(problems, path, node, value);
     default: {
-      const near = typeof type === "string" ? nearest(type, TYPES) : undefined;
+      const at = [...path, "type"];
       problems.error(
-        isRecord(value) && "type" in value ? [...path, "type"] : path,
+        isRecord(value) && "type" in value ? at : path,
         `${dotted(path)} has ${type === undefined || type === null ? "no type" : "an unknown type"}`,
-        `${near === undefined ? "" : `Did you mean ${near}? `}Types: ${TYPES.join(", ")}.`,
+        () => suggest(at, typeof type === "string" ? type : "", TYPES, `Types: ${TYPES.join(", ")}.`),
       );
       return undefined;
     }
@@ -52,10 +52,13 @@ function readCron(problems: Problems, path: Path, node: YamlNode, value: unknown
   const name = textOf(node, "name");
   if (timezone !== undefined && !isTimezone(timezone)) {
     const at = [...path, "timezone"];
-    problems.error(
-      at,
-      `${dotted(at)} ${quoted(timezone)} is no time zone`,
-      'Write an IANA name, for instance  timezone: "Europe/Berlin"',
+    problems.error(at, `${dotted(at)} ${quoted(timezone)} is no time zone`, () =>
+      suggest(
+        at,
+        timezone,
+        Intl.supportedValuesOf("timeZone"),
+        'Write an IANA name, for instance  timezone: "Europe/Berlin"',
+      ),
     );
     return undefined;
   }

@@ -112,12 +112,16 @@ function yamlError(
 ): InvalidInput {
   const position = positionAt(text, offset);
   const issue: Issue = {
-    path: "",
-    message: `${name}, line ${position.line}, column ${position.column}: ${reason}`,
+    path: name,
+    message: `${name}: ${reason}`,
     hint: hintFor(reason),
     ...position,
   };
-  return new InvalidInput(issue.message, { hint: issue.hint, issues: [issue], cause });
+  return new InvalidInput(`${name}, line ${position.line}, column ${position.column}: ${reason}`, {
+    hint: issue.hint,
+    issues: [issue],
+    cause,
+  });
 }
 
 function hintFor(reason: string): string {

@@ -215,6 +215,30 @@ contract:
       "triggers[0]",
       `${dependencies("    {}\n")}triggers: [{ name: orders, type: queue, subject: orders.created }]\n`,
     ],
+    [
+      "contract.dependencies.tentacular-postgres.protocol",
+      dependencies("    tentacular-postgres: { protocol: }\n"),
+    ],
+    ["contract.dependencies.tentacular-nats.url", dependencies("    tentacular-nats: { url: nats://x }\n")],
+    ["name", base.replace("hello", "Hello World!")],
+    ["name", base.replace("hello", "2nd_Straße")],
+    ["edges[0].to", `${base}  store: { path: b.ts }\nedges: [{ from: a, to: stroe }]\n`],
+    ["triggers[0].type", `${base}triggers: [{ type: manul }]\n`],
+    [
+      "triggers[0].timezone",
+      `${base}triggers: [{ type: cron, schedule: "0 9 * * *", timezone: Europe/Berln }]\n`,
+    ],
+    ["config.retries", `${base}config: { retries: "2" }\n`],
+    ["contract.dependencies.api.port", dependencies('    api: { protocol: x, host: h, port: "8443" }\n')],
+    ["contract.dependencies.api.protocol", dependencies("    api: { protocol: HTTPS, host: h }\n")],
+    [
+      "contract.dependencies.api.host",
+      dependencies("    api: { protocol: https, host: https://api.example.com/v1 }\n"),
+    ],
+    [
+      "contract.dependencies.api.host",
+      dependencies("    api: { protocol: x, host: api.example.com:8443, port: 1 }\n"),
+    ],
   ])("the fix of a problem at %s, carried out, mends it", (path, text) => {
     const document = parseDocument(text);
     const { fix = [] } = issueAt(text, path);
@@ -223,6 +247,25 @@ contract:
       if (change.op === "remove") document.deleteIn(change.path);
       else document.setIn(change.path, change.value);
     expect(() => parseWorkflow(document.toString())).not.toThrow();
+  });
+
+  test.each([
+    ["name", base.replace("hello", "'!!!'")],
+    ["edges[0].to", `${base}edges: [{ from: a, to: something-else }]\n`],
+    ["contract.dependencies.api.host", dependencies("    api: { protocol: https, host: '*.example.com' }\n")],
+    ["config.retries", `${base}config: { retries: often }\n`],
+    ["config.retries", `${base}config: { retries: "200" }\n`],
+  ])("a problem at %s that only the author can mend has no fix", (path, text) => {
+    expect(issueAt(text, path).fix).toBeUndefined();
+  });
+
+  test("the fix of a host with a port writes both", () => {
+    const text = dependencies("    api: { protocol: https, host: https://api.example.com:8443/v1?a=b }\n");
+    const at = ["contract", "dependencies", "api"];
+    expect(issueAt(text, "contract.dependencies.api.host").fix).toEqual([
+      { op: "set", path: [...at, "host"], value: "api.example.com" },
+      { op: "set", path: [...at, "port"], value: 8443 },
+    ]);
   });
 
   test.each(["host", "port", "auth", "user", "database", "secret", "password", "bucket"])(

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { Unavailable } from "../../errors.ts";
 import type { Identity } from "../../tentacle/identity.ts";
 import type { RunAnswer } from "../cluster.ts";
-import { parseRunAnswer, postRun, runRequest } from "../engine-client.ts";
+import { parseRunAnswer, postRun, runRequest, seeLogs } from "../engine-client.ts";
 import type { Api } from "./api.ts";
 import { answerError } from "./errors.ts";
 import { getObject } from "./objects.ts";
@@ -96,8 +96,4 @@ async function runDirect(
     if (refused) return undefined;
     throw error;
   }
-}
-
-function seeLogs({ name }: Identity): string {
-  return `See \`tntc status ${name}\` and \`tntc logs ${name}\`.`;
 }

@@ -65,12 +65,12 @@ export function answerError(
     });
   if (code === 404)
     return new InvalidInput(`there is no ${place.text}${said}`, {
-      hint: "Check the enclave: `tntc enclave-info` lists those there are.",
+      hint: "Check the enclave: enclave_info lists those there are.",
       cause,
     });
   if (code === 409)
     return new Conflict(`${place.text} was changed by somebody else at the same time${said}`, {
-      hint: "Try again.",
+      hint: "Repeat the call: it goes on from how things are now.",
       cause,
     });
   if (code === 400 || code === 413 || code === 422)

@@ -10,7 +10,7 @@ import { createIdentity, type Identity, labelProblem } from "../../tentacle/iden
 import type { AppliedObject, Cluster, Enclave, LockHolder, ObjectDrift } from "../cluster.ts";
 import { differences } from "../differences.ts";
 import { differing, missing } from "../drift.ts";
-import { postRun } from "../engine-client.ts";
+import { postRun, seeLogs } from "../engine-client.ts";
 import { lockHeld } from "../held.ts";
 import { type ClusterObject, type ConfigMap, labels, type ObjectKey } from "../objects.ts";
 import { isOwned, requireOwned } from "../ownership.ts";
@@ -254,7 +254,7 @@ export function createLocalCluster(options: LocalClusterOptions): Cluster {
             : `run of ${identity.key} got no answer from its engine`,
           {
             reason: signal.aborted ? "timeout" : "unreachable",
-            hint: `See \`tntc logs ${identity.name}\` for what the engine did.`,
+            hint: seeLogs(identity),
             cause: error,
           },
         );

@@ -5,6 +5,7 @@ import { leaseHolder } from "../../lease.ts";
 import { processState } from "../../processes.ts";
 import type { Identity } from "../../tentacle/identity.ts";
 import type { Workload } from "../cluster.ts";
+import { seeLogs } from "../engine-client.ts";
 import type { Folders } from "./folders.ts";
 import { checksumOf } from "./runner.ts";
 import { readState, type WorkloadState } from "./state.ts";
@@ -89,10 +90,7 @@ export function createWorkloads(options: {
         `${identity.key} cannot run now: it is ${workload.state}${workload.reason === undefined ? "" : ` (${workload.reason})`}`,
         {
           reason: "unreachable",
-          hint:
-            workload.state === "absent"
-              ? "Deploy it first."
-              : `See \`tntc status ${identity.name}\` and \`tntc logs ${identity.name}\`.`,
+          hint: workload.state === "absent" ? "Deploy it first." : seeLogs(identity),
         },
       );
     },
