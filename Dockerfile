@@ -13,7 +13,7 @@ COPY tools tools
 COPY registrars registrars
 RUN node scripts/build.ts
 
-# Without what only `tntc up` on a laptop needs: Deno and Postgres.
+# What is not in the bundle, without what only `tntc up` on a laptop needs: Deno and Postgres.
 FROM node:24-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./

@@ -1,17 +1,18 @@
 import { mkdir, rename } from "node:fs/promises";
 import { builtinModules, createRequire } from "node:module";
 import { dirname } from "node:path";
-import { build } from "esbuild";
+import { build, type Metafile } from "esbuild";
 
 /** Bundles the engine into one minified file that Deno runs without a network, an environment, or a package. */
-export async function buildEngine(outfile: string): Promise<void> {
+export async function buildEngine(outfile: string): Promise<Metafile> {
   await mkdir(dirname(outfile), { recursive: true });
   const temporary = `${outfile}.${process.pid}.mjs`;
-  await build({
+  const { metafile } = await build({
     entryPoints: ["src/engine/runtime/main.ts"],
     absWorkingDir: new URL("..", import.meta.url).pathname,
     outfile: temporary,
     bundle: true,
+    metafile: true,
     minify: true,
     // Names of functions and classes stay: they are in the stack traces and errors that authors read.
     keepNames: true,
@@ -36,4 +37,5 @@ export async function buildEngine(outfile: string): Promise<void> {
     logLevel: "warning",
   });
   await rename(temporary, outfile);
+  return metafile;
 }

@@ -3,7 +3,7 @@
  * installed `tntc`, and reaches the server through the MCP configuration that it prints. Prints one line a check.
  */
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
@@ -28,6 +28,23 @@ function run(command: string, args: readonly string[], cwd: string): string {
   });
 }
 
+/** What a user's disk holds, the largest first: all that the package needs is in it but for what cannot be. */
+function printInstalled(): void {
+  const modules = join(folder, "node_modules");
+  const kib = (path: string): number =>
+    Number(run("du", ["-sk", "--apparent-size", path], folder).split("\t")[0]);
+  const packages = readdirSync(modules)
+    .filter((name) => !name.startsWith("."))
+    .flatMap((name) =>
+      name.startsWith("@") ? readdirSync(join(modules, name)).map((one) => `${name}/${one}`) : [name],
+    )
+    .map((name) => ({ name, mib: kib(join(modules, name)) / 1024 }))
+    .toSorted((one, other) => other.mib - one.mib);
+  const largest = packages.slice(0, 4).map(({ name, mib }) => `${name} ${mib.toFixed(1)}`);
+  const total = (kib(modules) / 1024).toFixed(1);
+  console.log(`installed ${packages.length} packages, ${total} MiB: ${largest.join(", ")} …`);
+}
+
 try {
   const packed = z
     .array(z.object({ filename: z.string(), size: z.number(), unpackedSize: z.number() }))
@@ -40,6 +57,7 @@ try {
 
   run("npm", ["init", "--yes"], folder);
   run("npm", ["install", "--no-audit", "--no-fund", join(folder, filename)], folder);
+  printInstalled();
   const main = join(folder, "node_modules/tentacular/dist/src/main.js");
   if (!existsSync(join(folder, "node_modules/.bin/tntc"))) throw new Error("the package brings no tntc");
   const tntc = (...args: string[]): string => run(process.execPath, [main, ...args], folder);

@@ -1,11 +1,9 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
+import { packageFile } from "./package-files.ts";
 
-/** The version in the package's own package.json, from source and from `dist` alike. */
+/** The version in the package's own package.json. */
 export function packageVersion(): string {
-  const manifest = ["../package.json", "../../package.json"]
-    .map((path) => new URL(path, import.meta.url))
-    .find((url) => existsSync(url));
-  const parsed: unknown = manifest === undefined ? undefined : JSON.parse(readFileSync(manifest, "utf8"));
+  const parsed: unknown = JSON.parse(readFileSync(packageFile("package.json"), "utf8"));
   return typeof parsed === "object" && parsed !== null && "version" in parsed
     ? String(parsed.version)
     : "unknown";

@@ -1,14 +1,9 @@
 import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { Internal } from "../errors.ts";
+import { packageFile } from "../package-files.ts";
 
-/** Built by `npm run build`; the same file whether this module runs from `src/` or from `dist/src/`. */
-const BUNDLE = fileURLToPath(
-  new URL(
-    import.meta.url.endsWith(".ts") ? "../../dist/engine/engine.mjs" : "../../engine/engine.mjs",
-    import.meta.url,
-  ),
-);
+/** Built by `npm run build`, also for a server that runs from source. */
+const BUNDLE = packageFile("dist/engine/engine.mjs");
 
 /** The engine as one file of JavaScript: what every pod runs. */
 export async function readEngineBundle(): Promise<string> {

@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { readHost } from "../../embedded/host.ts";
 import { Conflict, InvalidInput } from "../../errors.ts";
+import { programFile } from "../../package-files.ts";
 import type { RemoteHost, ToolHost } from "../../server/host.ts";
 import { takeStdout } from "../../server/stdout.ts";
 import type { RunningUp, UpOptions } from "../../up.ts";
@@ -88,12 +88,9 @@ export async function config(
     throw new InvalidInput(`${asked} is no client that tntc knows`, {
       hint: `Known: ${mcpClients.join(", ")}.`,
     });
-  const main = fileURLToPath(
-    new URL(import.meta.url.endsWith(".ts") ? "../../main.ts" : "../../main.js", import.meta.url),
-  );
   const { text, path, hint } = clientConfig(
     client,
-    url === undefined ? { command: process.execPath, args: [main, "mcp"] } : { url },
+    url === undefined ? { command: process.execPath, args: [programFile(), "mcp"] } : { url },
   );
   await output.result(JSON.parse(text), () => text);
   output.note(output.noteStyle.dim(`Put it into ${path}\n${hint}`));

@@ -1,8 +1,8 @@
-import { fileURLToPath } from "node:url";
 import type { z } from "zod";
 import { Internal } from "../../errors.ts";
 import type { Credentials } from "../../exoskeleton/registrar.ts";
 import { readTentacleFolder } from "../../folder/read-folder.ts";
+import { packageFile } from "../../package-files.ts";
 import { readCredentials } from "../../pipeline/credentials.ts";
 import type { TentacleFolder } from "../../server/tool.ts";
 import { createIdentity } from "../../tentacle/identity.ts";
@@ -64,7 +64,7 @@ export async function walk(io: CommandIo, up: RunningUp): Promise<readonly strin
   const missing = Object.values(info.exo_services)
     .filter(({ available }) => !available)
     .map(({ dependency }) => dependency);
-  const example = await readTentacleFolder(exampleFolder());
+  const example = await readTentacleFolder(packageFile("examples/event-ledger"));
   const folder = { ...example, workflow: withoutDependencies(example.workflow, missing) };
 
   heading("2. What a deploy would do (deploy, dry_run)");
@@ -172,10 +172,4 @@ function contractOf(workflow: string): string {
   const rest = lines.slice(start + 1);
   const end = rest.findIndex((line) => /^[a-z]/.test(line));
   return [lines[start], ...(end === -1 ? rest : rest.slice(0, end))].join("\n").trimEnd();
-}
-
-/** `examples/` stands beside `src/` in the repository and beside `dist/` in the package. */
-function exampleFolder(): string {
-  const up = import.meta.url.endsWith(".ts") ? "../../../" : "../../../../";
-  return fileURLToPath(new URL(`${up}examples/event-ledger`, import.meta.url));
 }

@@ -29,7 +29,7 @@ const NOWHERE = "http://localhost:8080";
 
 /** Reads the kubeconfig. The client is loaded here, as it costs a second that only this adapter needs. */
 export async function connect(options: ConnectionOptions): Promise<Connection> {
-  const { KubeConfig } = await import("@kubernetes/client-node");
+  const { KubeConfig } = await import("./kube-config.ts");
   const config = new KubeConfig();
   try {
     if (options.kubeconfig === undefined) config.loadFromDefault();
