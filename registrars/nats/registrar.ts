@@ -41,6 +41,7 @@ export interface NatsRegistrarOptions {
 /** What a new account and a new credential are called in `Registration.created`. */
 const ACCOUNT = "account";
 const CREDENTIAL = "credential ";
+const NO_STREAMS = { item: "streams", problem: "cannot be had: the server has no room for them" };
 
 /** How long the servers of a cluster may take to agree on a new account. */
 const PATIENCE_MS = 3_000;
@@ -94,6 +95,13 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
       uri: url,
       username: user,
     };
+  }
+
+  /** What of them is the same for every user. */
+  async function placeOf(identity: Identity): Promise<Credentials> {
+    const anybody = await credentialsOf(identity, { creds: "", user: "", credential: "" });
+    const { user: _user, creds: _creds, username: _username, ...place } = anybody;
+    return place;
   }
 
   /** A new credential beside those that `keep` leaves. */
@@ -195,9 +203,11 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
       subject_prefix: subjectPrefix(identity),
       accounts_on_server: (await system.list(call.signal)).length,
     };
+    const place = await placeOf(identity);
     if (state === undefined) {
       const problem = "does not exist, although the tentacle has credentials of it";
-      return { exists: false, facts, drift: current === undefined ? [] : [{ item: ACCOUNT, problem }] };
+      if (current === undefined) return { exists: false, facts, drift: [], place };
+      return { exists: false, facts, drift: [{ item: ACCOUNT, problem }], stale: true, place };
     }
     const foreign = foreignness(found);
     if (foreign !== undefined) return { exists: true, facts, drift: [{ item: ACCOUNT, problem: foreign }] };
@@ -206,12 +216,12 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
     const tenant = tenantOf(identity);
     const issued = liveCredential(identity, found, current);
     const accepted = issued !== undefined && (await tenant.accepts(issued.creds, 0, call.signal));
+    // What is refused may be let in again once the account is as it should be.
+    const stale = issued === undefined || (accepted === false && drift.length === 0);
     if (current !== undefined && accepted === false)
       drift.push({ item: "credentials", problem: "are not accepted any more" });
     const usage =
       issued !== undefined && accepted === "yes" ? await tenant.usage(issued.creds, call.signal) : undefined;
-    if (usage === "refused")
-      drift.push({ item: "streams", problem: "cannot be had: the server has no room for them" });
     return {
       exists: true,
       facts: {
@@ -222,6 +232,9 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
         ...(typeof usage === "object" && { streams: usage.streams, stored_bytes: usage.storedBytes }),
       },
       drift,
+      outside: usage === "refused" ? [NO_STREAMS] : [],
+      stale: current !== undefined && stale,
+      place,
     };
   }
 

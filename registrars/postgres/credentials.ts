@@ -42,6 +42,13 @@ export function credentials(login: Login, names: PostgresNames, settings: Postgr
   };
 }
 
+/** The part of them that is the same for every login. */
+export function placeOf(names: PostgresNames, settings: PostgresSettings): Credentials {
+  const anybody = credentials({ user: "", password: "" }, names, settings);
+  const { user: _user, password: _password, username: _username, uri: _uri, ...place } = anybody;
+  return place;
+}
+
 const loginSchema = z.object({ user: z.string().min(1), password: z.string().min(1) });
 
 /** The login in a tentacle's Secret, when it is one of this tentacle's. */

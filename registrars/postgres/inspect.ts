@@ -3,11 +3,11 @@ import type { Call, Credentials, Drift, Inspection } from "../../src/exoskeleton
 import type { Identity } from "../../src/tentacle/identity.ts";
 import type { Sql } from "./connection.ts";
 import type { PostgresContext } from "./context.ts";
-import { loginOf } from "./credentials.ts";
+import { loginOf, placeOf } from "./credentials.ts";
 import { differences, foreignObject } from "./differences.ts";
 import { type Gap, readGaps } from "./hardening.ts";
 import { type PostgresNames, postgresNames } from "./names.ts";
-import { exists, readState, type State } from "./state.ts";
+import { exists, readState, type RoleState, type State } from "./state.ts";
 import { CONNECTION_LIMIT } from "./statements.ts";
 
 /** See `Registrar.inspect`. */
@@ -17,9 +17,10 @@ export async function inspect(
   current: Credentials | undefined,
   call: Call,
 ): Promise<Inspection> {
-  const { connector } = context;
+  const { connector, settings } = context;
   const names = postgresNames(identity, context.installation);
   const login = loginOf(current, names);
+  const place = placeOf(names, settings);
   const { state, gaps, sizes } = await connector.asAdmin(call.signal, async (sql) => ({
     state: await readState(sql, names),
     gaps: await readGaps(sql),
@@ -32,21 +33,36 @@ export async function inspect(
       facts: {},
       drift: [{ item: foreign, problem: "is not marked as this tentacle's" }],
     };
-  if (!exists(state, names) && current === undefined) return { exists: false, facts: {}, drift: [] };
+  if (!exists(state, names) && current === undefined) return { exists: false, facts: {}, drift: [], place };
 
   const drift: Drift[] = differences(state, names, login?.user).map(({ item, problem }) => ({
     item,
     problem,
   }));
   for (const { item, problem, ours } of gaps) if (ours) drift.push({ item, problem });
+  let stale = false;
   if (current !== undefined) {
     const known = state.logins.find(({ name }) => name === login?.user);
-    if (login === undefined || known === undefined)
+    if (login === undefined || known === undefined) {
+      stale = true;
       drift.push({ item: `login ${login?.user ?? "in the Secret"}`, problem: "is missing" });
-    else if (known.login && !(await connector.letsIn(login, call.signal)))
+    } else if (known.login && !(await connector.letsIn(login, call.signal))) {
+      stale = !isShutOut(known, state, names);
       drift.push({ item: `login ${login.user}`, problem: "is refused with the password in the Secret" });
+    }
   }
-  return { exists: exists(state, names), facts: { ...facts(state, names, gaps), ...sizes }, drift };
+  return {
+    exists: exists(state, names),
+    facts: { ...facts(state, names, gaps), ...sizes },
+    drift,
+    stale,
+    place,
+  };
+}
+
+/** Is a login refused, whatever its password, for what `register` mends? */
+function isShutOut(login: RoleState, { connect }: State, { owner }: PostgresNames): boolean {
+  return login.expired || !connect || !login.memberOf.some(({ role }) => role === owner);
 }
 
 function facts(

@@ -42,6 +42,18 @@ export function credentialsOf(
   };
 }
 
+/** The part of them that is the same for all keys. */
+export function placeOf(settings: RustfsSettings, connection: Connection, tenant: Tenant): Credentials {
+  const {
+    access_key: _key,
+    secret_key: _secret,
+    access_key_id: _keyAlias,
+    secret_access_key: _secretAlias,
+    ...place
+  } = credentialsOf(settings, connection, tenant, { accessKeyId: "", secretAccessKey: "" });
+  return place;
+}
+
 const keysSchema = z.object({ access_key: z.string().min(1), secret_key: z.string().min(1) });
 
 /** The keys among credentials, when there are any. */

@@ -1,5 +1,5 @@
 import type { Credentials, Drift, Inspection } from "../../src/exoskeleton/registrar.ts";
-import { credentialsOf, keysOf } from "./credentials.ts";
+import { credentialsOf, keysOf, placeOf } from "./credentials.ts";
 import type { Found } from "./dialect.ts";
 import { isTried } from "./self-test-leftovers.ts";
 import { canLogIn } from "./self-test.ts";
@@ -13,7 +13,7 @@ export async function inspectTenant(
   current: Credentials | undefined,
   signal: AbortSignal,
 ): Promise<Inspection> {
-  const { store, settings } = workshop;
+  const { store, settings, connection } = workshop;
   const seen = await look(workshop, tenant, signal);
   const { bucket, record, found } = seen;
   const [objects, objectLock] =
@@ -22,6 +22,8 @@ export async function inspectTenant(
       : await Promise.all([store.countObjects(tenant.prefix, signal), store.hasObjectLock(signal)]);
   const { users, policy } = found;
   const hasPolicy = policy !== "absent" && policy !== "inline";
+  const edited = driftOf(found, tenant);
+  const access = current === undefined ? "works" : await accessOf(workshop, tenant, found, current, signal);
   return {
     exists: users.length > 0 || hasPolicy || record !== undefined || objects.count > 0,
     facts: {
@@ -44,11 +46,17 @@ export async function inspectTenant(
       ...(record === undefined && current !== undefined
         ? [{ item: `record of ${tenant.prefix}`, problem: "is missing" }]
         : []),
-      ...driftOf(found, tenant),
-      ...(current === undefined ? [] : await credentialDrift(workshop, tenant, seen, current, signal)),
+      ...edited,
+      ...(access === "works" ? [] : [access]),
+      ...(current === undefined || access !== "works" ? [] : outdated(workshop, tenant, seen, current)),
     ],
+    // Keys that are refused may work again once the policy is as it should be.
+    stale: access !== "works" && (access.problem !== REFUSED || edited.length === 0),
+    place: placeOf(settings, connection, tenant),
   };
 }
+
+const REFUSED = "is refused";
 
 function driftOf({ policy, users }: Found, tenant: Tenant): readonly Drift[] {
   const drift: Drift[] = users.flatMap(({ name, problems }) =>
@@ -60,19 +68,32 @@ function driftOf({ policy, users }: Found, tenant: Tenant): readonly Drift[] {
   return drift;
 }
 
-async function credentialDrift(
-  { store, settings, connection }: Workshop,
+/** Do the keys of these credentials work? */
+async function accessOf(
+  { store }: Workshop,
+  tenant: Tenant,
+  { users }: Found,
+  current: Credentials,
+  signal: AbortSignal,
+): Promise<"works" | Drift> {
+  const keys = keysOf(current);
+  if (keys === undefined) return { item: "credentials", problem: "hold no keys" };
+  const item = `access key ${keys.accessKeyId}`;
+  if (!users.some(({ accessKeys }) => accessKeys.includes(keys.accessKeyId)))
+    return { item, problem: "is missing" };
+  if (!(await canLogIn(store, tenant, keys, { patient: false, signal }))) return { item, problem: REFUSED };
+  return "works";
+}
+
+/** What of credentials that work is not as it should be, and users beside theirs that nobody was given. */
+function outdated(
+  { settings, connection }: Workshop,
   tenant: Tenant,
   { found, record }: Seen,
   current: Credentials,
-  signal: AbortSignal,
-): Promise<readonly Drift[]> {
+): readonly Drift[] {
   const keys = keysOf(current);
-  if (keys === undefined) return [{ item: "credentials", problem: "hold no keys" }];
-  if (!found.users.some(({ accessKeys }) => accessKeys.includes(keys.accessKeyId)))
-    return [{ item: `access key ${keys.accessKeyId}`, problem: "is missing" }];
-  if (!(await canLogIn(store, tenant, keys, { patient: false, signal })))
-    return [{ item: `access key ${keys.accessKeyId}`, problem: "is refused" }];
+  if (keys === undefined) return [];
   const wanted = credentialsOf(settings, connection, tenant, keys);
   const cutOff = found.users.filter((user) => !isTried(record, keys)(user));
   return [

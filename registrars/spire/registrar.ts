@@ -79,7 +79,8 @@ export function createSpireRegistrar(kubernetes: KubernetesAccess, options: Iden
     const ref = refOf(identity);
     const facts = { cluster_spiffe_id: ref.name, spiffe_id: spiffeIdOf(identity, options) };
     const found = await kubernetes.get(ref, signal);
-    if (found === undefined) return { exists: false, facts, drift: [] };
+    const place = credentialsOf(identity);
+    if (found === undefined) return { exists: false, facts, drift: [], place };
     if (!isOurs(found, identity)) {
       const problem = `belongs to somebody else: ${ownerText(found.json, identity)}`;
       return { exists: true, facts, drift: [{ item: OBJECT, problem }] };
@@ -88,7 +89,9 @@ export function createSpireRegistrar(kubernetes: KubernetesAccess, options: Iden
     return {
       exists: true,
       facts: { ...facts, ...report.facts },
-      drift: [...driftOf(patchOf(found, identity) ?? {}), ...report.drift],
+      drift: driftOf(patchOf(found, identity) ?? {}),
+      outside: report.drift,
+      place,
     };
   }
 

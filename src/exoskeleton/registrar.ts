@@ -95,7 +95,14 @@ export interface Inspection {
   readonly exists: boolean;
   /** Printable facts: names, limits, sizes. */
   readonly facts: Readonly<Record<string, string | number | boolean>>;
+  /** What `register` ends, or refuses as somebody else's. */
   readonly drift: readonly Drift[];
+  /** What is not well and no `register` ends: it comes from outside, and goes by itself or by an operator. */
+  readonly outside?: readonly Drift[];
+  /** True when `register` would not keep the credentials that it was shown: they are refused, or cannot be read. */
+  readonly stale?: boolean;
+  /** The fields that credentials from `register` would have whatever the login: where the service is, what is the tentacle's there. */
+  readonly place?: Credentials;
 }
 
 export interface Removal {

@@ -213,7 +213,8 @@ async function inspected(
 ): Promise<Pick<DependencyStatus, "state" | "reason" | "facts" | "drift">> {
   try {
     const current = Object.keys(credentials).length === 0 ? undefined : credentials;
-    const { exists, facts, drift } = await (await service.registrar()).inspect(identity, current, { signal });
+    const registrar = await service.registrar();
+    const { exists, facts, drift, outside = [] } = await registrar.inspect(identity, current, { signal });
     if (!exists) return { state: "absent", facts, drift };
     // What was undeployed has no access on purpose: that is no drift.
     if (recorded === "retained") return { state: "retained", facts };
@@ -221,7 +222,7 @@ async function inspected(
       current === undefined && service.definition.fields.some(({ secret }) => secret)
         ? [{ item: "credentials", problem: "are not in the tentacle's Secret" }]
         : [];
-    const all = [...drift, ...lost];
+    const all = [...drift, ...outside, ...lost];
     return { state: all.length > 0 ? "drift" : "active", facts, drift: all };
   } catch (error) {
     return { state: "unknown", reason: error instanceof Error ? error.message : "cannot be asked now" };

@@ -85,6 +85,11 @@ export function describeRegistrar(under: RegistrarUnderTest): void {
       return { identity, ...(await registrar.register(identity, undefined, call())) };
     }
 
+    const secretsOf = (credentials: Credentials): string =>
+      JSON.stringify(
+        under.definition.fields.filter(({ secret }) => secret).map(({ name }) => credentials[name]),
+      );
+
     async function expectHealthy(identity: Identity, credentials: Credentials): Promise<void> {
       await under.login(credentials);
       expect(await registrar.inspect(identity, credentials, call())).toMatchObject({
@@ -256,9 +261,11 @@ export function describeRegistrar(under: RegistrarUnderTest): void {
         const { identity, credentials } = await registered();
         await under.write(credentials, "kept");
         await damage.apply(identity, credentials);
-        const { drift } = await registrar.inspect(identity, credentials, call());
+        const { drift, stale = false, place } = await registrar.inspect(identity, credentials, call());
         expect(drift.length).toBeGreaterThan(0);
         const mended = await registrar.register(identity, credentials, call());
+        expect(stale).toBe(secretsOf(mended.credentials) !== secretsOf(credentials));
+        expect(mended.credentials).toMatchObject(place ?? {});
         expect([...mended.created, ...mended.repaired]).not.toEqual([]);
         expect(await under.read(mended.credentials)).toBe("kept");
         await registrar.retire(identity, mended.credentials, call());

@@ -44,6 +44,7 @@ export interface AccountsFileOptions {
 /** What a new account and a new credential are called in `Registration.created`. */
 const ACCOUNT = "account";
 const CREDENTIAL = "credential ";
+const NO_STREAMS = { item: "streams", problem: "cannot be had: the server has no room for them" };
 
 /** A credential of ours: a user's key. */
 export interface Issued {
@@ -102,6 +103,13 @@ export function createAccountsFileRegistrar(
       uri: url,
       username: user,
     };
+  }
+
+  /** What of them is the same for every user. */
+  async function placeOf(identity: Identity): Promise<Credentials> {
+    const anybody = await credentialsOf(identity, { seed: "", user: "" });
+    const { user: _user, creds: _creds, username: _username, ...place } = anybody;
+    return place;
   }
 
   /** A new credential beside those that `keep` leaves. */
@@ -188,22 +196,24 @@ export function createAccountsFileRegistrar(
       const problem = `stands in a part of ${configuration.where} that is not Tentacular's`;
       return { exists: true, facts, drift: [{ item: ACCOUNT, problem }] };
     }
+    const place = await placeOf(identity);
     const state = stateOf(identity, readEntry(text, mark));
     if (state === undefined) {
       const problem = "does not exist, although the tentacle has credentials of it";
-      return { exists: false, facts, drift: current === undefined ? [] : [{ item: ACCOUNT, problem }] };
+      if (current === undefined) return { exists: false, facts, drift: [], place };
+      return { exists: false, facts, drift: [{ item: ACCOUNT, problem }], stale: true, place };
     }
     const drift = [...entryDrift(identity, state, { users: state.users, trustDomain })];
     const tenant = tenantOf(identity);
     const held = credentialIn(current);
-    const accepted =
-      held !== undefined && state.users.includes(held.user) && (await tenant.accepts(held.seed, 0, signal));
+    const live = held !== undefined && state.users.includes(held.user);
+    const accepted = live && (await tenant.accepts(held.seed, 0, signal));
+    // What is refused may be let in again once the account is as it should be.
+    const stale = !live || (accepted === false && drift.length === 0);
     if (current !== undefined && accepted === false)
       drift.push({ item: "credentials", problem: "are not accepted any more" });
     const usage =
       held !== undefined && accepted === "yes" ? await tenant.usage(held.seed, signal) : undefined;
-    if (usage === "refused")
-      drift.push({ item: "streams", problem: "cannot be had: the server has no room for them" });
     return {
       exists: true,
       facts: {
@@ -214,6 +224,9 @@ export function createAccountsFileRegistrar(
         ...(typeof usage === "object" && { streams: usage.streams, stored_bytes: usage.storedBytes }),
       },
       drift,
+      outside: usage === "refused" ? [NO_STREAMS] : [],
+      stale: current !== undefined && stale,
+      place,
     };
   }
 

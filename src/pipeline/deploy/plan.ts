@@ -1,7 +1,8 @@
+import { isDeepStrictEqual } from "node:util";
 import type { AppliedObject } from "../../cluster/cluster.ts";
 import { type ClusterObject, labels, type ObjectKey } from "../../cluster/objects.ts";
 import type { Service } from "../../exoskeleton/exoskeleton.ts";
-import type { Credentials, Inspection } from "../../exoskeleton/registrar.ts";
+import type { Credentials, Inspection, RegistrarDefinition } from "../../exoskeleton/registrar.ts";
 import { type ServiceBackend, serviceNamed } from "../../tentacle/cluster-host.ts";
 import { targetsOf } from "../../tentacle/egress.ts";
 import { enrichWorkflow } from "../../tentacle/enrich.ts";
@@ -21,7 +22,9 @@ export interface Plan {
   readonly record: ReleaseRecord | undefined;
   /** Credentials in the tentacle's Secret now. */
   readonly previous: CredentialSet;
-  /** For the credentials in the Secret, and placeholders for those that a deploy has yet to make. */
+  /** The credentials that the objects were tried with. */
+  readonly expected: CredentialSet;
+  /** For them. */
   readonly rendered: Rendered;
   /** By dependency. */
   readonly inspections: Readonly<Record<string, Inspection>>;
@@ -67,14 +70,14 @@ async function planFrom(
   signal: AbortSignal,
 ): Promise<Plan> {
   const { identity, services } = state;
-  const dryRun = async () => {
-    const rendered = await render(deps, state, expectedCredentials({ ...state, previous }), signal);
-    // What is not recorded is nearly always not there; where something is, the dry run meets it.
-    const owned = record === undefined ? [] : undefined;
+  const tryOut = async (expected: CredentialSet, owned?: readonly ObjectKey[]) => {
+    const rendered = await render(deps, state, expected, signal);
     return { rendered, outcomes: await deps.cluster.dryRun(identity, rendered.objects, signal, owned) };
   };
-  const [{ rendered, outcomes }, recorded, inspected] = await Promise.all([
-    dryRun(),
+  const likely = expectedCredentials({ ...state, previous });
+  const [tried, recorded, inspected] = await Promise.all([
+    // What is not recorded is nearly always not there; where something is, the dry run meets it.
+    tryOut(likely, record === undefined ? [] : undefined),
     record === undefined ? [] : deps.cluster.owned(identity, signal),
     Promise.all(
       services.map(async (service) => {
@@ -85,6 +88,13 @@ async function planFrom(
     ),
   ]);
   const inspections = Object.fromEntries(inspected);
+  const known = expectedCredentials({ ...state, previous, inspections });
+  const had = (dependency: string): boolean => hadAccess(record, dependency) && !state.rotate.has(dependency);
+  const differ = Object.keys(known).some(
+    (dependency) => had(dependency) && !isDeepStrictEqual(known[dependency], likely[dependency]),
+  );
+  const expected = differ ? known : likely;
+  const { rendered, outcomes } = differ ? await tryOut(known) : tried;
   const { objects } = rendered;
   const present = objects.filter((_, index) => outcomes[index]?.outcome !== "created");
   const isLost = record === undefined && present.some(({ metadata }) => metadata.labels?.[labels.tentacle]);
@@ -102,7 +112,7 @@ async function planFrom(
   );
 
   const actions: PlannedAction[] = [
-    ...services.map((service) => dependencyAction(service, state, inspections)),
+    ...services.map((service) => dependencyAction(service, { ...state, record, previous, inspections })),
     ...dropped.map(
       (dependency) => ({ action: "retain", object: `${dependency} (no longer in the contract)` }) as const,
     ),
@@ -117,6 +127,7 @@ async function planFrom(
     record,
     previous,
     rendered,
+    expected,
     inspections,
     dropped,
     abandoned,
@@ -127,18 +138,37 @@ async function planFrom(
   };
 }
 
-/** The credentials in the Secret, and placeholders for those that a deploy has yet to make. */
-export function expectedCredentials({
-  services,
-  previous,
-  rotate,
-}: Pick<Known, "services" | "rotate"> & Pick<Plan, "previous">): CredentialSet {
+interface Found extends Pick<Known, "rotate">, Pick<Plan, "previous"> {
+  /** Without them, all services are taken to be as they should. */
+  readonly inspections?: Plan["inspections"];
+}
+
+/** The credentials as a deploy would leave them, with placeholders in those that it has yet to make. */
+export function expectedCredentials({ services, ...found }: Pick<Known, "services"> & Found): CredentialSet {
   return Object.fromEntries(
     services.map(({ definition }) => {
-      const known = rotate.has(definition.dependency) ? undefined : previous[definition.dependency];
-      return [definition.dependency, known ?? placeholderCredentials(definition)];
+      const { dependency } = definition;
+      const kept = renews(definition, found) ? undefined : found.previous[dependency];
+      const place = found.inspections?.[dependency]?.place;
+      return [dependency, { ...(kept ?? placeholderCredentials(definition)), ...place }];
     }),
   );
+}
+
+/** Would a deploy give this dependency other credentials than those in the Secret? */
+function renews(
+  { dependency, fields }: RegistrarDefinition,
+  { rotate, previous, inspections }: Found,
+): boolean {
+  if (rotate.has(dependency)) return true;
+  if (previous[dependency] === undefined) return fields.some(({ secret }) => secret);
+  const inspection = inspections?.[dependency];
+  return inspection !== undefined && (!inspection.exists || inspection.stale === true);
+}
+
+/** Did the last version that was deployed use it? */
+function hadAccess(record: ReleaseRecord | undefined, dependency: string): boolean {
+  return record?.state === "deployed" && record.dependencies[dependency]?.state === "active";
 }
 
 /** The objects of the tentacle for these credentials; those of a service that it did not declare are no concern of its pod. */
@@ -196,14 +226,26 @@ async function backendsOf(
 
 function dependencyAction(
   { definition }: Service,
-  { identity, rotate }: Known,
-  inspections: Readonly<Record<string, Inspection>>,
+  { identity, record, ...found }: Pick<Known, "identity"> & Found & Pick<Plan, "record" | "inspections">,
 ): PlannedAction {
-  const inspection = inspections[definition.dependency];
-  const object = `${definition.service} ${identity.key}`;
-  if (inspection?.exists !== true) return { action: "create", object };
-  if (rotate.has(definition.dependency)) return { action: "rotate", object };
-  return { action: inspection.drift.length > 0 ? "update" : "unchanged", object };
+  const { service, dependency } = definition;
+  const object = `${service} ${identity.key}`;
+  const { exists = false, drift = [], place = {} } = found.inspections[dependency] ?? {};
+  if (!exists && hadAccess(record, dependency))
+    return { action: "create", object: `${object} (it is gone: made again, with new credentials)` };
+  if (!exists) return { action: "create", object };
+  if (renews(definition, found)) {
+    if (!hadAccess(record, dependency))
+      return { action: "update", object: `${object} (new credentials for what was kept)` };
+    const asked = found.rotate.has(dependency);
+    return {
+      action: "rotate",
+      object: asked ? object : `${object} (its credentials are lost or refused: new ones)`,
+    };
+  }
+  const current = found.previous[dependency] ?? place;
+  const moved = Object.entries(place).some(([field, value]) => current[field] !== value);
+  return { action: drift.length > 0 || moved ? "update" : "unchanged", object };
 }
 
 function objectAction({ kind, name, outcome }: AppliedObject): PlannedAction {

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Lock, Workload } from "../../cluster/cluster.ts";
+import type { ClusterObject } from "../../cluster/objects.ts";
 import type { Registration } from "../../exoskeleton/registrar.ts";
 import type { ServiceBackend } from "../../tentacle/cluster-host.ts";
 import { stagesOf } from "../../tentacle/graph.ts";
-import type { ClusterObject } from "../../cluster/objects.ts";
 import type { PipelineDependencies } from "../dependencies.ts";
 import { announce } from "../operation.ts";
 import type { DeployRequest } from "../operations.ts";
@@ -11,7 +11,7 @@ import { type ReleaseRecord, withBegun, withEnded, writeRecord } from "../record
 import type { RunOptions, StepCall, Steps } from "../steps.ts";
 import { type AppliedSoFar, applyObjects, undoApply } from "./apply.ts";
 import type { Checked, Validated } from "./check.ts";
-import { expectedCredentials, type Plan, plan, render, type Rendered } from "./plan.ts";
+import { type Plan, plan, render, type Rendered } from "./plan.ts";
 import {
   closeJournalUndone,
   type NotRetired,
@@ -87,7 +87,7 @@ export function release<In extends object, S extends Locked>(
     .step<Rendered>({
       name: "enrich",
       run: async (state, { signal }) =>
-        isDeepStrictEqual(state.credentials, expectedCredentials(state))
+        isDeepStrictEqual(state.credentials, state.expected)
           ? state.rendered
           : render(deps, state, state.credentials, signal),
     })
