@@ -20,7 +20,7 @@ import { createEnclave } from "../test/support/kubernetes-enclave.ts";
 import { startKubernetes } from "../test/support/kubernetes.ts";
 import { createByHand } from "./cluster-by-hand.ts";
 import { median, printTable, say, timed } from "./measure.ts";
-import { playPod } from "./played-pods.ts";
+import { playPod } from "./world/played-pods.ts";
 
 const { values } = parseArgs({
   options: {

@@ -1,0 +1,7 @@
+import type { Group } from "./group.ts";
+
+/** All parts of the bench, in the order of the table. */
+export const groups: readonly Group[] = [
+  { name: "deploy", title: "deploys", load: () => import("./deploy.ts") },
+  { name: "requests", title: "requests of each operation", load: () => import("./requests.ts") },
+];
