@@ -19,11 +19,20 @@ if (major < requiredNode.major || (major === requiredNode.major && minor < requi
     import("./version.ts"),
   ]);
   writeOut(`${packageVersion()}\n`);
+} else if (process.argv.length === 3 && process.argv[2] === "mcp") {
+  // What MCP clients start, each time they start themselves: without the command line's parser, which has nothing to do.
+  await cacheCompiled();
+  const { serveMcp } = await import("./cli/serve-mcp.ts");
+  await serveMcp();
 } else {
-  const { enableCompileCache } = await import("node:module");
-  enableCompileCache();
+  await cacheCompiled();
   const { runCli } = await import("./cli/run-cli.ts");
   process.exitCode = await runCli(process.argv.slice(2));
+}
+
+async function cacheCompiled(): Promise<void> {
+  const { enableCompileCache } = await import("node:module");
+  enableCompileCache();
 }
 
 export {};

@@ -86,7 +86,9 @@ export async function startServe(options: ServeOptions = {}): Promise<RunningSer
   };
   const service = createMcpServerFactory({
     version: packageVersion(),
-    tools: config.http.readOnly ? tools.filter(({ annotations }) => annotations.readOnlyHint) : tools,
+    tools: config.http.readOnly
+      ? { ...tools, listed: tools.listed.filter(({ annotations }) => annotations.readOnlyHint) }
+      : tools,
     host: async () => toolHost,
     sharesFiles: false,
     log,

@@ -1,2 +1,8 @@
+import { listed } from "../tools/schemas/listed.ts";
+import type { ToolSet } from "./server/listed-tool.ts";
+
 /** The tools without the platform: what a server announces before anything heavy is loaded. */
-export { tools } from "../tools/index.ts";
+export const tools: ToolSet = {
+  listed,
+  load: async () => (await import("../tools/index.ts")).tools,
+};

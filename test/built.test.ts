@@ -9,10 +9,15 @@ import { connect, eras } from "./support/mcp.ts";
 const program = join(import.meta.dirname, "../dist/src/main.js");
 const node = promisify(execFile);
 
-it.each(eras)("offers a client of the %s protocol what the source does", async (era) => {
+it.each(eras)("serves a client of the %s protocol what the source does", async (era) => {
   const golden: unknown = JSON.parse(await readFile("test/tools/golden/tools.json", "utf8"));
   const client = await connect({ kind: "stdio", args: [program, "mcp"] }, era);
   expect(await client.listTools()).toEqual(golden);
+  // Loaded when it is called.
+  expect(await client.call("status", { nam: "ledger" })).toMatchObject({
+    isError: true,
+    structured: { code: "invalid_input", path: "nam" },
+  });
   await client.close();
 });
 

@@ -419,7 +419,7 @@ export function createProgram(invoke: Invocation): Command {
     .description("serve MCP over stdio, for an AI agent's client to start")
     .addHelpText("after", examples(["tntc mcp", "usually started by the client; see tntc mcp config"]))
     .action((_options: object, command: Command) =>
-      run(command, async (io) => (await import("./commands/mcp.ts")).run({}, io)),
+      run(command, async () => (await import("./commands/mcp.ts")).run()),
     );
   mcp
     .command("config")

@@ -16,8 +16,8 @@ import { boundedReport, errorText } from "./error-text.ts";
 import type { Arguments, HostSource, Progress, RemoteHost, ToolHost } from "./host.ts";
 import { stepProgress } from "./progress.ts";
 import { cut } from "./text.ts";
-import type { OfferedTool } from "./tool-schema.ts";
-import type { ToolContext } from "./tool.ts";
+import { checkedInput } from "./tool-schema.ts";
+import type { Tool, ToolContext } from "./tool.ts";
 
 /** Nothing an agent gets is longer, whatever a renderer did; renderers stay far below. */
 const MAX_TEXT = 40_000;
@@ -40,6 +40,9 @@ export interface CallContext {
 export type CallOutcome = CallToolResult | InputRequiredResult;
 
 export interface ToolCallerOptions {
+  readonly tools: readonly Tool[];
+  /** Caller and server see the same files. */
+  readonly sharesFiles: boolean;
   readonly host: HostSource;
   readonly log: Logger;
   /** Knows the secrets of the installation; those of a call are added for that call alone. */
@@ -48,7 +51,7 @@ export interface ToolCallerOptions {
 
 export interface ToolCaller {
   /** Never throws: an error is a result too. */
-  call(offered: OfferedTool, args: Arguments, context: CallContext): Promise<CallOutcome>;
+  call(name: string, args: Arguments, context: CallContext): Promise<CallOutcome>;
   /** Has a call made what the tools work on, and is it still there? */
   hasHost(): boolean;
   /** Resolves when no call is running. */
@@ -63,6 +66,9 @@ export interface ToolCaller {
  */
 export function createToolCaller(options: ToolCallerOptions): ToolCaller {
   const { log } = options;
+  const tools = new Map(
+    options.tools.map((tool) => [tool.name, { tool, input: checkedInput(tool, options) }]),
+  );
   const running = new Set<Promise<CallOutcome>>();
   let host: Promise<ToolHost | RemoteHost> | undefined;
 
@@ -78,21 +84,23 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
   }
 
   async function work(
-    offered: OfferedTool,
+    name: string,
     args: Arguments,
     context: CallContext,
     redactor: Redactor,
   ): Promise<CallOutcome> {
-    const { tool } = offered;
-    const input = parseArguments(tool.name, offered.input, args);
+    const known = tools.get(name);
+    if (known === undefined) throw new RangeError(`no tool is named ${name}`);
+    const { tool } = known;
+    const input = parseArguments(name, known.input, args);
     const confirmation = tool.confirm?.(input);
-    const question = confirmation && confirmed(tool.name, confirmation, context.answers);
+    const question = confirmation && confirmed(name, confirmation, context.answers);
     if (question !== undefined) return question;
-    for (const name of tool.secretInput ?? []) redactor.add(args[name]);
+    for (const field of tool.secretInput ?? []) redactor.add(args[field]);
     const found = await getHost();
     if ("callTool" in found && context.caller?.unrestricted === false)
       throw new Error("the rights of a caller are not known to another server");
-    if ("callTool" in found) return await handOn(found, tool.name, args, context);
+    if ("callTool" in found) return await handOn(found, name, args, context);
     const noted = (error: TentacularError): void => {
       const fields = { tool: tool.name, request: context.id, outcome: error.code };
       log.info({ ...fields, ...errorFields(error, redactor) }, "part of a tool call failed");
@@ -123,8 +131,7 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
     }
   }
 
-  async function run(offered: OfferedTool, args: Arguments, context: CallContext): Promise<CallOutcome> {
-    const { name } = offered.tool;
+  async function run(name: string, args: Arguments, context: CallContext): Promise<CallOutcome> {
     const redactor = options.redactor.extend();
     const started = performance.now();
     const line = (outcome: string): object => ({
@@ -135,7 +142,7 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
       ms: Math.round(performance.now() - started),
     });
     try {
-      const result = await work(offered, args, context, redactor);
+      const result = await work(name, args, context, redactor);
       const outcome = isInputRequiredResult(result) ? "asked" : result.isError === true ? "error" : "ok";
       log.info(line(outcome), "tool call");
       return result;
@@ -157,8 +164,8 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
   }
 
   return {
-    async call(offered, args, context) {
-      const call = run(offered, args, context);
+    async call(name, args, context) {
+      const call = run(name, args, context);
       running.add(call);
       try {
         return await call;

@@ -2,7 +2,7 @@ import { isInputRequiredResult } from "@modelcontextprotocol/server";
 import * as z from "zod";
 import type { CallContext, ToolCaller } from "./call-tool.ts";
 import type { Arguments } from "./host.ts";
-import type { OfferedTool } from "./tool-schema.ts";
+import type { OfferedTool } from "./listed-tool.ts";
 
 /** The tools that resources, prompts and completions look through. */
 type LookTool = "enclave_info" | "status" | "logs";
@@ -44,19 +44,18 @@ export function createLook(
   offered: readonly OfferedTool[],
   options: { readonly lazyHost: boolean },
 ): Look {
-  const find = (name: string) => offered.find(({ tool }) => tool.name === name);
+  const has = (name: string): boolean => offered.some((tool) => tool.name === name);
 
   async function read(name: LookTool, args: Arguments, context: CallContext): Promise<Seen | undefined> {
-    const one = find(name);
-    if (one === undefined) return undefined;
-    const result = await caller.call(one, args, context);
+    if (!has(name)) return undefined;
+    const result = await caller.call(name, args, context);
     if (isInputRequiredResult(result)) return undefined;
     const text = result.content.map((block) => (block.type === "text" ? block.text : "")).join("\n");
     return { text, ok: result.isError !== true, structured: result.structuredContent };
   }
 
   return {
-    has: (name) => find(name) !== undefined,
+    has,
     isAwake: () => !options.lazyHost || caller.hasHost(),
     read,
     async enclaves(context) {

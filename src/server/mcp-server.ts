@@ -5,24 +5,23 @@ import {
   type ServerContext,
 } from "@modelcontextprotocol/server";
 import * as z from "zod";
-import { type Logger, silentLogger } from "../log.ts";
+import type { Logger } from "../log.ts";
 import type { TraceContext } from "../pipeline/operations.ts";
-import { createRedactor, type Redactor } from "../redact.ts";
-import { type CallContext, createToolCaller, type ToolCaller } from "./call-tool.ts";
+import type { Redactor } from "../redact.ts";
+import type { CallContext, ToolCaller } from "./call-tool.ts";
 import { callerIn } from "./caller-info.ts";
 import { callerSignal } from "./caller-signal.ts";
 import type { HostSource } from "./host.ts";
 import { instructionsFor } from "./instructions.ts";
+import { offerTools, toolsFor, type ToolSet } from "./listed-tool.ts";
 import { createCompletions, createLook } from "./look.ts";
 import { registerPrompts } from "./prompts.ts";
 import { registerResources } from "./resources.ts";
-import { offerTools, toolsFor } from "./tool-schema.ts";
-import type { Tool } from "./tool.ts";
 
 export interface McpServiceOptions {
   /** From package.json. */
   readonly version: string;
-  readonly tools: readonly Tool[];
+  readonly tools: ToolSet;
   /** Called when the first tool call needs it. */
   readonly host: HostSource;
   /** Caller and server see the same files: `deploy` then also takes a folder. */
@@ -45,11 +44,21 @@ export interface McpService {
 
 /** Makes the factory that stdio and HTTP serve, for both protocol eras. */
 export function createMcpServerFactory(options: McpServiceOptions): McpService {
-  const all = offerTools(options.tools, options);
-  const calls = createToolCaller({
-    host: options.host,
-    log: options.log ?? silentLogger,
-    redactor: options.redactor ?? createRedactor(),
+  const all = offerTools(options.tools.listed, options);
+  const calls = whenCalled(async () => {
+    const [{ createToolCaller }, tools, { silentLogger }, { createRedactor }] = await Promise.all([
+      import("./call-tool.ts"),
+      options.tools.load(),
+      import("../log.ts"),
+      import("../redact.ts"),
+    ]);
+    return createToolCaller({
+      tools,
+      sharesFiles: options.sharesFiles,
+      host: options.host,
+      log: options.log ?? silentLogger,
+      redactor: options.redactor ?? createRedactor(),
+    });
   });
 
   return {
@@ -61,7 +70,7 @@ export function createMcpServerFactory(options: McpServiceOptions): McpService {
       // Whatever asks, by a tool or by a look, asks as this caller.
       const caller: ToolCaller = {
         ...calls,
-        call: (one, args, context) => calls.call(one, args, { ...context, caller: who }),
+        call: (name, args, context) => calls.call(name, args, { ...context, caller: who }),
       };
       const look = createLook(caller, offered, { lazyHost: options.lazyHost === true });
       const completions = createCompletions(look);
@@ -77,24 +86,31 @@ export function createMcpServerFactory(options: McpServiceOptions): McpService {
         },
       );
       const toCall = (context: ServerContext): CallContext => toCallContext(context, server);
-      for (const one of offered) {
-        const { name, title, description, annotations } = one.tool;
+      for (const { name, title, description, annotations, advertised } of offered)
         server.registerTool(
           name,
-          {
-            title,
-            description,
-            annotations,
-            inputSchema: one.advertised.input,
-            outputSchema: one.advertised.output,
-          },
-          (args, context) => caller.call(one, args, toCall(context)),
+          { title, description, annotations, inputSchema: advertised.input, outputSchema: advertised.output },
+          (args, context) => caller.call(name, args, toCall(context)),
         );
-      }
       registerResources(server, look, completions, toCall);
       registerPrompts(server, look, completions, toCall);
       return server;
     },
+  };
+}
+
+/** What a client asks at its start, the lists, needs nothing of what a call does: that is loaded by the first call. */
+function whenCalled(load: () => Promise<ToolCaller>): ToolCaller {
+  let loading: Promise<ToolCaller> | undefined;
+  let loaded: ToolCaller | undefined;
+  return {
+    async call(name, args, context) {
+      loaded = await (loading ??= load());
+      return loaded.call(name, args, context);
+    },
+    hasHost: () => loaded?.hasHost() ?? false,
+    idle: async () => (await loading)?.idle(),
+    settled: async () => (await loading)?.settled(),
   };
 }
 

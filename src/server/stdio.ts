@@ -1,6 +1,6 @@
 import type { Readable, Writable } from "node:stream";
 import { StdioServerTransport, serveStdio as serve } from "@modelcontextprotocol/server/stdio";
-import { type Logger, silentLogger } from "../log.ts";
+import type { Logger } from "../log.ts";
 import type { McpService } from "./mcp-server.ts";
 import { within } from "./within.ts";
 
@@ -22,11 +22,11 @@ export interface ServeStdioOptions {
  * has come, and the calls that were running have ended: then the process may close what it holds and exit.
  */
 export async function serveStdio(options: ServeStdioOptions): Promise<void> {
-  const { service, stdout, stdin = process.stdin, log = silentLogger, graceMs = 125_000 } = options;
+  const { service, stdout, stdin = process.stdin, log, graceMs = 125_000 } = options;
   const transport = new StdioServerTransport(stdin, stdout, { maxBufferSize: MAX_MESSAGE });
   const handle = serve(service.create, {
     transport,
-    onerror: (error) => log.warn({ error: error.message }, "stdio"),
+    onerror: (error) => log?.warn({ error: error.message }, "stdio"),
   });
   await new Promise<void>((resolve) => {
     const { onclose } = transport;

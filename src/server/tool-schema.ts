@@ -1,84 +1,37 @@
-import type { StandardSchemaWithJSON } from "@modelcontextprotocol/server";
 import * as z from "zod";
-import type { Caller } from "../callers/caller.ts";
-import type { Arguments } from "./host.ts";
+import type { JsonSchema, ListedTool, ToolSet } from "./listed-tool.ts";
 import type { Tool } from "./tool.ts";
 
-/** A tool as one server offers it. */
-export interface OfferedTool {
-  readonly tool: Tool;
-  /** What arguments are checked against: the tool's input, without what this server cannot do. */
-  readonly input: z.ZodObject;
-  readonly advertised: {
-    readonly input: StandardSchemaWithJSON<Arguments>;
-    readonly output: StandardSchemaWithJSON;
+/** Tools that are at hand as a whole. */
+export function toolSet(tools: readonly Tool[]): ToolSet {
+  return { listed: tools.map(listTool), load: async () => tools };
+}
+
+/** What a tool's list entry says of it. */
+export function listTool(tool: Tool): ListedTool {
+  const { name, title, description, annotations, scope, localInput } = tool;
+  return {
+    name,
+    title,
+    description,
+    annotations,
+    ...(scope !== undefined && { scope }),
+    ...(localInput !== undefined && { localInput }),
+    input: inputSchema(tool.input),
+    output: outputSchema(tool.output),
   };
 }
 
-/** Fits the tools to a server; throws when two have the same name. */
-export function offerTools(
-  tools: readonly Tool[],
-  options: { readonly sharesFiles: boolean },
-): readonly OfferedTool[] {
-  const names = new Set<string>();
-  return tools.map((tool) => {
-    if (names.has(tool.name)) throw new RangeError(`two tools are named ${tool.name}`);
-    names.add(tool.name);
-    const hidden = options.sharesFiles ? [] : (tool.localInput ?? []);
-    const input =
-      hidden.length === 0
-        ? tool.input
-        : z.strictObject(
-            Object.fromEntries(Object.entries(tool.input.shape).filter(([name]) => !hidden.includes(name))),
-          );
-    return {
-      tool,
-      input,
-      advertised: {
-        input: advertise(isArguments, () => inputSchema(input)),
-        output: advertise(isAnything, () => outputSchema(tool.output)),
-      },
-    };
-  });
-}
-
-/** The tools that a caller may use somewhere; what it may do with each where, the operations know. */
-export function toolsFor(caller: Caller, offered: readonly OfferedTool[]): readonly OfferedTool[] {
-  return offered.filter(({ tool }) =>
-    caller.mayAnywhere(tool.scope ?? (tool.annotations.readOnlyHint ? "read" : "deploy")),
+/** What arguments are checked against: the tool's input, without what this server cannot do. */
+export function checkedInput(tool: Tool, options: { readonly sharesFiles: boolean }): z.ZodObject {
+  const hidden = options.sharesFiles ? [] : (tool.localInput ?? []);
+  if (hidden.length === 0) return tool.input;
+  return z.strictObject(
+    Object.fromEntries(Object.entries(tool.input.shape).filter(([name]) => !hidden.includes(name))),
   );
 }
 
-/**
- * A schema that is only shown. The protocol library would check with it too, in words of its own; `call-tool.ts` does
- * that with better ones. Computed when first asked for, then kept.
- */
-function advertise<T>(
-  accepts: (value: unknown) => value is T,
-  schema: () => Record<string, unknown>,
-): StandardSchemaWithJSON<T> {
-  let made: Record<string, unknown> | undefined;
-  const json = (): Record<string, unknown> => (made ??= schema());
-  return {
-    "~standard": {
-      version: 1,
-      vendor: "tentacular",
-      validate: (value) =>
-        accepts(value) ? { value } : { issues: [{ message: "arguments must be an object" }] },
-      jsonSchema: { input: json, output: json },
-    },
-  };
-}
-
-function isArguments(value: unknown): value is Arguments {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isAnything(_value: unknown): _value is unknown {
-  return true;
-}
-
-function inputSchema(schema: z.ZodObject): Record<string, unknown> {
+function inputSchema(schema: z.ZodObject): JsonSchema {
   const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io: "input", override: dropNoise });
   return rest;
 }
@@ -88,7 +41,7 @@ function inputSchema(schema: z.ZodObject): Record<string, unknown> {
  * tokens in every conversation. It asks for no field, and so admits an error report too: clients of the 2025 protocol check
  * the structured content of an error against this schema, and would otherwise show their own schema error in place of ours.
  */
-function outputSchema(schema: z.ZodObject): Record<string, unknown> {
+function outputSchema(schema: z.ZodObject): JsonSchema {
   const {
     $schema: _dialect,
     required: _required,

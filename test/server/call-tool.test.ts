@@ -3,11 +3,10 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Logger } from "../../src/log.ts";
 import { createRedactor } from "../../src/redact.ts";
-import type { McpServiceOptions } from "../../src/server/mcp-server.ts";
 import { emptyFolder } from "../cli/tntc.ts";
 import { eventually } from "../support/eventually.ts";
 import { fixtureHost, fixtureTools, THIRD_PARTY } from "../support/fixture-tools.ts";
-import { connect, eras, type TestClient, testService } from "../support/mcp.ts";
+import { connect, eras, type TestClient, testService, type TestServiceOptions } from "../support/mcp.ts";
 
 const canary = "canary/secret+value=1";
 
@@ -21,7 +20,7 @@ function keepingLog(): { log: Logger; lines: string[] } {
 describe.each(eras)("a client of the %s protocol", (era) => {
   async function withFixtures(
     use: (client: TestClient) => Promise<void>,
-    options: Partial<McpServiceOptions> = {},
+    options: Partial<TestServiceOptions> = {},
   ): Promise<void> {
     const service = testService({ tools: fixtureTools, host: fixtureHost, ...options });
     const client = await connect({ kind: "memory", service }, era);

@@ -9,7 +9,12 @@ import {
   type McpService,
   type McpServiceOptions,
 } from "../../src/server/mcp-server.ts";
-import { tools } from "../../tools/index.ts";
+import { toolSet } from "../../src/server/tool-schema.ts";
+import type { Tool } from "../../src/server/tool.ts";
+import { tools as ownTools } from "../../tools/index.ts";
+
+/** Of a service under test; its tools as they are defined. */
+export type TestServiceOptions = Omit<McpServiceOptions, "tools"> & { readonly tools: readonly Tool[] };
 
 /** Which clients a test runs with: the present protocol, and the independent library of the 2025 one. */
 export const eras = ["2026", "2025"] as const;
@@ -43,10 +48,10 @@ export type Target =
   | { readonly kind: "http"; readonly url: string; readonly token: string };
 
 /** A service whose only purpose is the test at hand. */
-export function testService(options: Partial<McpServiceOptions>): McpService {
+export function testService({ tools = ownTools, ...options }: Partial<TestServiceOptions>): McpService {
   return createMcpServerFactory({
     version: "0.0.0-test",
-    tools,
+    tools: toolSet(tools),
     sharesFiles: true,
     host: () => Promise.reject(new Error("this test needs no operations")),
     ...options,
@@ -61,7 +66,7 @@ export async function connect(target: Target, era: Era = "2026"): Promise<TestCl
 }
 
 /** The tool list as a client gets it. */
-export async function listTools(options: Partial<McpServiceOptions> = {}): Promise<unknown[]> {
+export async function listTools(options: Partial<TestServiceOptions> = {}): Promise<unknown[]> {
   const client = await connect({ kind: "memory", service: testService(options) });
   const listed = await client.listTools();
   await client.close();

@@ -19,6 +19,7 @@ import type {
   StatusResult,
   UndeployResult,
 } from "../../src/pipeline/operations.ts";
+import { listTool } from "../../src/server/tool-schema.ts";
 import type { deploy } from "../../tools/deploy.ts";
 import type { enclaveInfo } from "../../tools/enclave-info.ts";
 import type { enclave } from "../../tools/enclave.ts";
@@ -27,6 +28,7 @@ import type { logs } from "../../tools/logs.ts";
 import type { repair } from "../../tools/repair.ts";
 import type { rotate } from "../../tools/rotate.ts";
 import type { run } from "../../tools/run.ts";
+import { listed } from "../../tools/schemas/listed.ts";
 import type { secrets } from "../../tools/secrets.ts";
 import type { status } from "../../tools/status.ts";
 import type { undeploy } from "../../tools/undeploy.ts";
@@ -77,6 +79,10 @@ it("lists every tool file, at most ten", () => {
     .map((entry) => entry.name.replace(/\.ts$/, ""));
   expect(tools.map(({ name }) => name.replaceAll("_", "-")).sort()).toEqual(files.sort());
   expect(tools.length).toBeLessThanOrEqual(MAX_TOOLS);
+});
+
+it("is what servers announce (npm run golden rewrites it)", () => {
+  expect(listed).toEqual(tools.map(listTool));
 });
 
 it("is the list of the golden file (npm run golden rewrites it)", async () => {
