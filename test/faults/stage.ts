@@ -66,6 +66,8 @@ export interface Scenario {
   /** Source of the node that is there before. */
   readonly source?: string;
   readonly order: (enclave: string, name: string) => Order;
+  /** The point from which it differs from another scenario; those before it are that one's. */
+  readonly from?: string;
   /** Dependencies of the plain deploy that finishes it; absent: a plain undeploy --force does. */
   readonly finish: readonly string[] | undefined;
 }
@@ -108,6 +110,7 @@ export const scenarios = {
     before: ALL,
     source: BROKEN,
     order: rotateOrder,
+    from: "before rollout",
     finish: ALL,
   },
   undeploy: {
