@@ -30,6 +30,11 @@ export async function applyObjects(
   if (failed !== undefined) throw failed.reason;
 }
 
+/** Notes of objects that are as they should be that nothing had to be written. */
+export function noteUnchanged(objects: readonly ClusterObject[], { outcomes }: AppliedSoFar): void {
+  outcomes.push(...objects.map((object) => ({ ...keyOf(object), outcome: "unchanged" as const })));
+}
+
 /** Removes what this attempt created and restores what it changed. */
 export async function undoApply(
   deps: PipelineDependencies,
