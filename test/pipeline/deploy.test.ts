@@ -253,17 +253,23 @@ describe.skipIf(reason !== undefined)("with Postgres and NATS", () => {
     });
   });
 
-  /** The real cluster, in which the write fails that would commit a deploy: that of the next revision. */
-  function failingCommit(): Cluster {
+  /**
+   * The real cluster, in which the write fails that would commit a deploy: that of the next revision. Notes the kinds of
+   * what is applied after that.
+   */
+  function failingCommit(undone: string[] = []): Cluster {
     let revision: number | undefined;
+    let failed = false;
     return {
       ...platform.cluster,
       async apply(identity, objects, call) {
+        if (failed) undone.push(...objects.map(({ kind }) => kind));
         const [record] = objects;
         if (record?.kind === "ConfigMap" && record.metadata.name === recordName(identity)) {
           const written = parseRecord(record)?.revision;
           revision ??= written;
-          if (written !== revision) throw new Error("the disk is full");
+          failed = written !== revision;
+          if (failed) throw new Error("the disk is full");
         }
         return platform.cluster.apply(identity, objects, call);
       },
@@ -304,7 +310,15 @@ describe.skipIf(reason !== undefined)("with Postgres and NATS", () => {
     await operations.deploy(postgresOnly, freshCall());
     const before = await readCredentials(platform.cluster, identity, signal);
     const changed = { ...requestOf("restored"), files: { "nodes/one.ts": ECHO.replace("echo", "reply") } };
-    await expect(operationsOn(failingCommit()).deploy(changed, freshCall())).rejects.toThrow("disk is full");
+    const undone: string[] = [];
+    const failing = operationsOn(failingCommit(undone));
+    await expect(failing.deploy(changed, freshCall())).rejects.toThrow("disk is full");
+    // The code before the pod that loads it; last the record, which is a ConfigMap too.
+    expect(undone.filter((kind) => kind === "ConfigMap" || kind === "Deployment")).toEqual([
+      "ConfigMap",
+      "Deployment",
+      "ConfigMap",
+    ]);
     expect(await readCredentials(platform.cluster, identity, signal)).toEqual(before);
     expect(await operations.status({ enclave, name: "restored", detail: true }, freshCall())).toMatchObject({
       revision: 1,

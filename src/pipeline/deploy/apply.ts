@@ -45,8 +45,9 @@ export async function undoApply(
   const created = outcomes.filter(({ outcome }) => outcome === "created");
   const updated = new Set(outcomes.filter(({ outcome }) => outcome === "updated").map(nameOf));
   await deps.cluster.remove(identity, created.reverse(), signal);
+  // In the order in which they were applied, so the pod last: else it starts again with the code of the failed version.
   const restore = before.filter((object) => updated.has(nameOf(keyOf(object))));
-  await deps.cluster.apply(identity, restore.reverse(), signal);
+  await deps.cluster.apply(identity, restore, signal);
 }
 
 function keyOf({ kind, metadata }: ClusterObject): ObjectKey {
