@@ -1,38 +1,25 @@
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished, vi } from "vitest";
-import { z } from "zod";
 import { newToken } from "../src/server/http.ts";
-import { binary } from "./cli/tntc.ts";
 import { connect } from "./support/mcp.ts";
 import { freshName, workflowOf } from "./support/platform.ts";
+import { type ServeProcess, startServeProcess } from "./support/serve-process.ts";
 
 const token = newToken();
 
-/** `tntc serve` as a process of its own. */
-async function serve(folder: string) {
-  const child = spawn(process.execPath, [binary, "serve", "-o", "json"], {
-    env: {
-      PATH: process.env.PATH,
-      XDG_STATE_HOME: folder,
-      TENTACULAR_LOG_LEVEL: "silent",
-      TENTACULAR_HTTP_PORT: "0",
-      TENTACULAR_HTTP_TOKEN: token,
-    },
-    stdio: ["ignore", "pipe", "ignore"],
+async function serve(folder: string): Promise<ServeProcess> {
+  const server = await startServeProcess({
+    PATH: process.env.PATH,
+    XDG_STATE_HOME: folder,
+    TENTACULAR_LOG_LEVEL: "silent",
+    TENTACULAR_HTTP_TOKEN: token,
   });
-  onTestFinished(() => void child.kill("SIGKILL"));
-  const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
-  let stdout = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-  const { url } = await vi.waitFor(() => z.object({ url: z.url() }).parse(JSON.parse(stdout)), {
-    timeout: 60_000,
-  });
-  return { url, ended, terminate: () => child.kill("SIGTERM") };
+  onTestFinished(() => server.signal("SIGKILL"));
+  return server;
 }
 
 it("lets a deploy that is under way end when SIGTERM comes, and takes no new call", async () => {
@@ -66,7 +53,7 @@ it("lets a deploy that is under way end when SIGTERM comes, and takes no new cal
   const client = await connect({ kind: "http", url: first.url, token });
   const deploy = client.call("deploy", request);
   await vi.waitFor(() => expect(waiting.length).toBeGreaterThan(0), { timeout: 60_000 });
-  first.terminate();
+  first.signal("SIGTERM");
   await vi.waitFor(
     async () => {
       const ready = await fetch(new URL("/readyz", first.url)).then(
@@ -94,6 +81,6 @@ it("lets a deploy that is under way end when SIGTERM comes, and takes no new cal
     await later.call("undeploy", { enclave: request.enclave, name: "drained", force: "drained" }),
   ).toMatchObject({ isError: false });
   await later.close();
-  second.terminate();
+  second.signal("SIGTERM");
   expect(await second.ended).toBe(0);
 });

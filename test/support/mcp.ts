@@ -32,6 +32,8 @@ export interface TestClient {
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
+  /** In milliseconds; default a minute. */
+  readonly timeout?: number;
   readonly onprogress?: (progress: { progress: number; total?: number; message?: string }) => void;
 }
 
@@ -83,7 +85,7 @@ async function connectNew(target: Target): Promise<TestClient> {
   return {
     listTools: async () => (await client.listTools()).tools,
     call: async (name, args = {}, options = {}) =>
-      toResult(await client.callTool({ name, arguments: args }, { ...options, timeout: 60_000 })),
+      toResult(await client.callTool({ name, arguments: args }, { timeout: 60_000, ...options })),
     instructions: () => client.getInstructions(),
     server: () => client.getServerVersion(),
     close: () => client.close(),
@@ -128,7 +130,7 @@ async function connectOld(target: Target): Promise<TestClient> {
   return {
     listTools: async () => (await client.listTools()).tools,
     call: async (name, args = {}, options = {}) =>
-      toResult(await client.callTool({ name, arguments: args }, undefined, { ...options, timeout: 60_000 })),
+      toResult(await client.callTool({ name, arguments: args }, undefined, { timeout: 60_000, ...options })),
     instructions: () => client.getInstructions(),
     server: () => client.getServerVersion(),
     close: () => client.close(),

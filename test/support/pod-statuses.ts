@@ -6,8 +6,8 @@ import { freshName } from "./platform.ts";
 
 /** What the controllers and the kubelet would write, where there are none: pods and statuses, by hand. */
 export interface PodStatuses {
-  /** Makes a pod of the tentacle's version `checksum`; gives its name. */
-  pod(checksum: string): Promise<string>;
+  /** Makes a pod of the tentacle's version `checksum`, on the node of that name where one is given; gives its name. */
+  pod(checksum: string, nodeName?: string): Promise<string>;
   podStatus(pod: string, status: object): Promise<void>;
   removePod(pod: string): Promise<void>;
   deploymentStatus(status: object): Promise<void>;
@@ -21,7 +21,7 @@ export async function createPodStatuses(kubectl: Kubectl, identity: Identity): P
   if ((await kubectl.read(`${namespace}/serviceaccounts/default`)) === undefined)
     await kubectl.send("POST", `${namespace}/serviceaccounts`, { metadata: { name: "default" } });
   return {
-    async pod(checksum) {
+    async pod(checksum, nodeName) {
       const name = freshName(identity.name);
       await kubectl.send("POST", `${namespace}/pods`, {
         metadata: {
@@ -30,6 +30,7 @@ export async function createPodStatuses(kubectl: Kubectl, identity: Identity): P
           annotations: { [CHECKSUM_ANNOTATION]: checksum },
         },
         spec: {
+          ...(nodeName !== undefined && { nodeName }),
           automountServiceAccountToken: false,
           containers: [
             { name: "engine", image: "example.com/deno:1", resources: { limits: { memory: "64Mi" } } },
