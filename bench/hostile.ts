@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createConnection, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -100,14 +99,18 @@ async function watch(
 /** Sends `beginning` and then `part` again and again, until the server has closed or a hundred are sent. */
 async function flood(port: number, beginning: string, part: string, parts = 100): Promise<string> {
   const socket = open(port);
-  const closed = once(socket, "close");
+  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
   const answer = firstLine(socket);
   socket.write(beginning);
   for (let count = 0; count < parts && !socket.destroyed; count++)
-    if (!socket.write(part)) await Promise.race([once(socket, "drain"), closed]);
+    if (!socket.write(part)) await Promise.race([drained(socket), closed]);
   const line = await Promise.race([answer, closed.then(() => "closed")]);
   socket.destroy();
   return line;
+}
+
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => socket.once("drain", resolve));
 }
 
 /** Sends `beginning`, then `drop` now and then, until the server closes. */
@@ -116,7 +119,7 @@ async function drip(port: number, beginning: string, drop: string): Promise<stri
   const answer = firstLine(socket);
   socket.write(beginning);
   const dripping = setInterval(() => socket.write(drop), 500);
-  await once(socket, "close");
+  await new Promise<void>((resolve) => socket.once("close", () => resolve()));
   clearInterval(dripping);
   return await Promise.race([answer, Promise.resolve("closed")]);
 }

@@ -1,6 +1,6 @@
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createConnection } from "node:net";
-import { randomBytes } from "node:crypto";
 
 /** How long the server takes to refuse, by what is wrong with the token. */
 export interface Refusals {
@@ -39,10 +39,10 @@ export async function timeRefusals(url: string, token: string, samples: number):
 async function timeOne({ hostname, port }: URL, header: string): Promise<number> {
   const socket = createConnection({ host: hostname, port: Number(port), noDelay: true });
   await once(socket, "connect");
-  const answered = once(socket, "data");
+  const answered = new Promise<Buffer>((resolve) => socket.once("data", resolve));
   const started = performance.now();
   socket.write(`POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n${header}\r\n`);
-  const [answer] = await answered;
+  const answer = await answered;
   const ms = performance.now() - started;
   if (!String(answer).startsWith("HTTP/1.1 401 ")) throw new Error(String(answer));
   socket.resume();

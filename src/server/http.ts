@@ -11,6 +11,7 @@ import { type Logger, silentLogger } from "../log.ts";
 import type { RefusalReason } from "../telemetry/metrics.ts";
 import { callerInfo } from "./caller-info.ts";
 import { type ConnectionLimits, limitConnections } from "./connections.ts";
+import { evenTime } from "./even-time.ts";
 import { listen } from "./listen.ts";
 import type { McpService } from "./mcp-server.ts";
 import type { RateLimit } from "./rate-limit.ts";
@@ -139,9 +140,11 @@ export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> 
       json(response, signpost.metadata);
       return;
     }
+    const asked = performance.now();
     const caller = await options.authenticate(request.headers.authorization);
     if ("status" in caller) {
       onRefused(reasons[caller.status]);
+      await evenTime(asked);
       refuse(response, caller.status, caller.message, challenge(caller, signpost));
       return;
     }

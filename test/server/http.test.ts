@@ -145,6 +145,12 @@ it("fault 51: gives anybody without the token the same 401, and no tool list", a
     headers: { "www-authenticate": 'Bearer realm="tentacular"' },
   });
   expect(answers[0]?.body).not.toContain("inputSchema");
+  // Whoever brings something is told that it is no valid token (RFC 6750); no header tells more.
+  const told = answers.map(({ headers: { date: _, ...headers } }) => JSON.stringify(headers));
+  expect(new Set(told.filter((_, index) => "authorization" in (attempts[index] ?? {}))).size).toBe(1);
+  expect(
+    new Set(told.map((headers) => headers.replace(/, error=[^,}]*invalid_token[^,}]*"/, '"'))).size,
+  ).toBe(1);
   const inQuery = await send(url, { path: `/mcp?token=${token}&access_token=${token}`, body: listRequest });
   expect(inQuery.status).toBe(401);
 });
