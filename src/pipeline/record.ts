@@ -55,6 +55,8 @@ const recordSchema = z.object({
       caller: z.string().optional(),
       /** Dependencies of which nothing existed when the first unfinished operation began: safe to undo whole. Empty from the commit on. */
       absent: z.array(z.string()),
+      /** The record is of what it wanted: only what it replaced may have to end yet. */
+      committed: z.literal(true).optional(),
     })
     .optional(),
   /** The last operations that wrote anything, oldest first. */

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { InvalidInput, TentacularError } from "../../src/errors.ts";
 import { newOperationId } from "../../src/pipeline/operation.ts";
-import { readRecord, writeRecord } from "../../src/pipeline/record.ts";
+import { readRecord, type ReleaseRecord, writeRecord } from "../../src/pipeline/record.ts";
 import { createPlatform, type Platform } from "../../src/platform.ts";
 import { createIdentity } from "../../src/tentacle/identity.ts";
 import {
@@ -153,4 +153,28 @@ test("a deploy that another one came before, between its check and its lock, bui
   } finally {
     await third.close();
   }
+});
+
+test("a deploy that was interrupted after its commit counts once when it is called again", async () => {
+  const identity = createIdentity(enclave, "counted");
+  let committed: ReleaseRecord | undefined;
+  const third = await createPlatform({
+    environment: platform.environment,
+    stateDir: platform.stateDir,
+    async observer(edge, step) {
+      if (edge === "before" && step === "rollout")
+        committed ??= await readRecord(platform.cluster, identity, signal);
+    },
+  });
+  await third.operations.deploy({ enclave, workflow: workflowOf("counted"), files }, freshCall());
+  await third.close();
+  if (committed === undefined) throw new Error("no record");
+  // As its server would have left it, had it died then.
+  await writeRecord(platform.cluster, identity, committed, signal);
+  expect(await status("counted")).toMatchObject({ state: "interrupted", revision: 1 });
+  expect(await deploy("counted")).toMatchObject({ revision: 1 });
+  expect(await status("counted")).toMatchObject({ state: "ready", revision: 1 });
+  // Another one on top of it is a version of its own.
+  await writeRecord(platform.cluster, identity, committed, signal);
+  expect(await deployOther("counted", "// another\n")).toMatchObject({ revision: 2 });
 });

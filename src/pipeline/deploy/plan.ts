@@ -138,6 +138,12 @@ async function planFrom(
   };
 }
 
+/** Is this what an operation wanted that was interrupted after its commit? What that counted is not counted again. */
+export function finishes({ record, actions }: Pick<Plan, "record" | "actions">): boolean {
+  const onlyEnds = actions.every(({ action }) => ["unchanged", "retain", "delete"].includes(action));
+  return onlyEnds && record?.operation?.committed === true;
+}
+
 interface Found extends Pick<Known, "rotate">, Pick<Plan, "previous"> {
   /** Without them, all services are taken to be as they should. */
   readonly inspections?: Plan["inspections"];

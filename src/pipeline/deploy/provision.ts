@@ -5,7 +5,7 @@ import type { DependencyReport } from "../operations.ts";
 import { recordName, type ReleaseRecord, withBegun, withEnded, writeRecord } from "../record.ts";
 import type { StepCall } from "../steps.ts";
 import type { Checked, Validated } from "./check.ts";
-import type { Plan } from "./plan.ts";
+import { finishes, type Plan } from "./plan.ts";
 import type { Release } from "./release.ts";
 
 /** What of the services this deploy has made, filled in while it runs so that a failure half way can be undone. */
@@ -40,7 +40,11 @@ export async function openJournal(
     dependencies: {},
   };
   const absent = [...new Set([...(record?.operation?.absent ?? []), ...absentNow])];
-  const operation = { kind, id, since, absent, ...(caller !== undefined && { caller }) };
+  const operation = {
+    ...{ kind, id, since, absent },
+    ...(caller !== undefined && { caller }),
+    ...(finishes(state) && { committed: true as const }),
+  };
   await writeRecord(deps.cluster, identity, withBegun(base, operation), signal);
 }
 

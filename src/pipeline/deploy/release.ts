@@ -11,7 +11,7 @@ import { type ReleaseRecord, withBegun, withEnded, writeRecord } from "../record
 import type { RunOptions, StepCall, Steps } from "../steps.ts";
 import { type AppliedSoFar, applyObjects, noteUnchanged, undoApply } from "./apply.ts";
 import type { Checked, Validated } from "./check.ts";
-import { type Plan, plan, render, type Rendered } from "./plan.ts";
+import { finishes, type Plan, plan, render, type Rendered } from "./plan.ts";
 import {
   closeJournalUndone,
   type NotRetired,
@@ -187,11 +187,14 @@ async function commit(
     ({ dependency, service, names }) => [dependency, { service, state: "active" as const, names }] as const,
   );
   const now = new Date().toISOString();
-  const operation = { kind, id, since, absent: [], ...(caller !== undefined && { caller }) };
+  const operation = {
+    ...{ kind, id, since, absent: [], committed: true as const },
+    ...(caller !== undefined && { caller }),
+  };
   const next: ReleaseRecord = {
     format: 1,
     version: tentacle.version,
-    revision: revision + 1,
+    revision: finishes(state) ? revision : revision + 1,
     state: "deployed",
     deployedAt: now,
     stages: stagesOf(tentacle).map((stage) => [...stage]),
