@@ -129,7 +129,7 @@ export async function textsOf({ platform }: Services, identity: Identity): Promi
 const listSchema = z.object({ data: z.array(z.string()) });
 
 /** Accounts that carry the tentacle's mark, wherever in their claims. */
-async function accountsOf(operator: Operator, mark: string): Promise<readonly string[]> {
+export async function accountsOf(operator: Operator, mark: string): Promise<readonly string[]> {
   const { data } = listSchema.parse((await operator.connection.request("$SYS.REQ.CLAIMS.LIST")).json());
   const marked = await Promise.all(
     data.map(async (account) => {
