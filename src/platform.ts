@@ -89,7 +89,7 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
   });
   const audit = createAuditLog(await auditFileOf(config, options), log);
   const tracing = config.tracing
-    ? await (await import("./telemetry/tracing.ts")).startTracing(packageVersion())
+    ? (await import("./telemetry/tracing.ts")).startTracing(packageVersion())
     : undefined;
   const watch = [...(options.watch ?? []), ...(tracing === undefined ? [] : [tracing.watch])];
   const audited = auditOperations(unaudited, {

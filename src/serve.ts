@@ -9,7 +9,7 @@ import { createMcpServerFactory, type McpService } from "./server/mcp-server.ts"
 import { createRateLimit } from "./server/rate-limit.ts";
 import { readTls } from "./server/tls.ts";
 import { type MetricsServer, serveMetrics } from "./telemetry/metrics-server.ts";
-import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
+import type { Metrics } from "./telemetry/metrics.ts";
 import { tools } from "./tool-list.ts";
 import { packageVersion } from "./version.ts";
 
@@ -115,7 +115,7 @@ export async function startServe(options: ServeOptions = {}): Promise<RunningSer
   };
 
   if (config.http.metrics !== undefined)
-    metrics = await createMetrics({
+    metrics = (await import("./telemetry/metrics.ts")).createMetrics({
       version: packageVersion(),
       exoskeleton: () => current.platform.exoskeleton,
     });

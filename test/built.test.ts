@@ -2,8 +2,12 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
+import { newToken } from "../src/server/http.ts";
+import { emptyFolder } from "./cli/tntc.ts";
 import { connect, eras } from "./support/mcp.ts";
+import { startOtlpReceiver } from "./support/otlp-receiver.ts";
+import { startServeProcess } from "./support/serve-process.ts";
 
 /** The program as `npm run build` leaves it and as the package carries it; the other tests run it from source. */
 const program = join(import.meta.dirname, "../dist/src/main.js");
@@ -48,4 +52,29 @@ it("names the source in a stack trace when asked to", async () => {
     "--version",
   ]).catch((error: unknown) => error);
   expect(String(failure)).toMatch(/at writeOut .*src\/cli\/output\.ts:\d+/);
+});
+
+// Their libraries are CommonJS: of one that the bundle loads by `import()`, and not by a module of ours, no name is seen.
+it("shows metrics, and sends spans", async () => {
+  const receiver = await startOtlpReceiver();
+  onTestFinished(() => receiver.close());
+  const token = newToken();
+  const server = await startServeProcess(
+    {
+      PATH: process.env.PATH,
+      XDG_STATE_HOME: await emptyFolder(),
+      TENTACULAR_HTTP_TOKEN: token,
+      TENTACULAR_METRICS_PORT: "0",
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
+    },
+    program,
+  );
+  onTestFinished(() => server.signal("SIGKILL"));
+  const client = await connect({ kind: "http", url: server.url, token });
+  expect(await client.call("enclave_info")).toMatchObject({ isError: false });
+  await client.close();
+  expect(await (await fetch(server.metricsUrl ?? "")).text()).toContain("tentacular_build_info{");
+  server.signal("SIGTERM");
+  expect(await server.ended).toBe(0);
+  expect(receiver.spans().map(({ name }) => name)).toEqual(["enclave_info"]);
 });

@@ -1,4 +1,4 @@
-import type { Registry } from "prom-client";
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { WatchOperation } from "../audit.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { Exoskeleton } from "../exoskeleton/exoskeleton.ts";
@@ -40,10 +40,9 @@ export interface MetricsOptions {
   readonly exoskeleton: () => Exoskeleton | undefined;
 }
 
-/** Loads the metrics library: only for a server that shows them. */
-export async function createMetrics({ version, exoskeleton }: MetricsOptions): Promise<Metrics> {
-  const { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } = await import("prom-client");
-  const registry: Registry = new Registry();
+/** Only for a server that shows them: this module is the one that loads the library. */
+export function createMetrics({ version, exoskeleton }: MetricsOptions): Metrics {
+  const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
   new Gauge({

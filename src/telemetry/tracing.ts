@@ -1,3 +1,8 @@
+import { defaultTextMapGetter, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import { W3CTraceContextPropagator } from "@opentelemetry/core";
+import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
+import { detectResources, envDetector, resourceFromAttributes } from "@opentelemetry/resources";
+import { BasicTracerProvider, BatchSpanProcessor } from "@opentelemetry/sdk-trace-base";
 import type { WatchOperation } from "../audit.ts";
 import { within } from "../server/within.ts";
 
@@ -13,27 +18,18 @@ export interface Tracing {
 }
 
 /**
- * Sends spans by OTLP (HTTP, JSON) to where the `OTEL_EXPORTER_OTLP_*` variables say, which the library itself reads. Loads
- * it: only for a server that is told to. Nothing global is set, and nothing but our operations is traced.
+ * Sends spans by OTLP (HTTP, JSON) to where the `OTEL_EXPORTER_OTLP_*` variables say, which the library itself reads. Only
+ * for a server that is told to: this module is the one that loads it. Nothing global is set, and nothing but our operations is traced.
  */
-export async function startTracing(version: string): Promise<Tracing> {
-  const [api, core, resources, sdk, { OTLPTraceExporter }] = await Promise.all([
-    import("@opentelemetry/api"),
-    import("@opentelemetry/core"),
-    import("@opentelemetry/resources"),
-    import("@opentelemetry/sdk-trace-base"),
-    import("@opentelemetry/exporter-trace-otlp-http"),
-  ]);
-  const { defaultTextMapGetter, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } = api;
-  const provider = new sdk.BasicTracerProvider({
-    resource: resources
-      .resourceFromAttributes({ "service.name": "tentacular", "service.version": version })
+export function startTracing(version: string): Tracing {
+  const provider = new BasicTracerProvider({
+    resource: resourceFromAttributes({ "service.name": "tentacular", "service.version": version })
       // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win.
-      .merge(resources.detectResources({ detectors: [resources.envDetector] })),
-    spanProcessors: [new sdk.BatchSpanProcessor(new OTLPTraceExporter())],
+      .merge(detectResources({ detectors: [envDetector] })),
+    spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter())],
   });
   const tracer = provider.getTracer("tentacular", version);
-  const propagator = new core.W3CTraceContextPropagator();
+  const propagator = new W3CTraceContextPropagator();
 
   return {
     watch({ operation, id, enclave, tentacle, dryRun }, call) {

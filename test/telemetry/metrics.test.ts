@@ -136,7 +136,7 @@ it("counts a lock while it is held, and an operation while it is under way", asy
     supervise: false,
     defaultEnclave: "local",
   });
-  const metrics = await createMetrics({ version: "1", exoskeleton: () => undefined });
+  const metrics = createMetrics({ version: "1", exoskeleton: () => undefined });
   const value = async (sample: string) => samplesOf(await metrics.text()).get(sample);
   const { signal } = new AbortController();
   const take = metrics.countLocks((...lock) => cluster.lock(...lock));
