@@ -26,7 +26,11 @@ export async function buildPackage(outdir: string): Promise<Metafile> {
     minifySyntax: true,
     sourcemap: "linked",
     sourcesContent: false,
-    plugins: [mapsOfOurOwn],
+    plugins: [mapsOfOurOwn, onlyWhatIsUsedOfZod],
+    alias: {
+      "@modelcontextprotocol/server/_shims": join(root, "scripts/sdk-shims.ts"),
+      "@modelcontextprotocol/client/_shims": join(root, "scripts/sdk-shims.ts"),
+    },
     // In THIRD-PARTY-NOTICES.txt, in full.
     legalComments: "none",
     // For libraries in CommonJS: theirs are modules of Node alone, the others are in the bundle.
@@ -62,6 +66,17 @@ const mapsOfOurOwn: Plugin = {
     build.onLoad({ filter: /\/node_modules\/.*\.[cm]?js$/ }, ({ path }) => ({
       contents: `${readFileSync(path, "utf8")}${NO_MAP}`,
       loader: "default",
+    }));
+  },
+};
+
+/** With `import { z }` all of zod stays, its sixty languages too; with `import * as z`, the same, what is used of it. */
+const onlyWhatIsUsedOfZod: Plugin = {
+  name: "only-what-is-used-of-zod",
+  setup(build) {
+    build.onLoad({ filter: /\.ts$/ }, ({ path }) => ({
+      contents: readFileSync(path, "utf8").replace('import { z } from "zod"', 'import * as z from "zod"'),
+      loader: "ts",
     }));
   },
 };

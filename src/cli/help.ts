@@ -1,13 +1,13 @@
-import { styleText } from "node:util";
 import { type Command, Help } from "commander";
 import { writeOut } from "./output.ts";
+import { styled } from "./style.ts";
 
 /** Shows global options on every command; usage errors are printed by `run-cli.ts`, as all errors are. */
 export function formatHelp(program: Command): Command {
   return program
     .configureHelp({
       showGlobalOptions: true,
-      styleTitle: (title) => styleText("bold", title, { validateStream: false }),
+      styleTitle: (title) => styled("bold", title),
       visibleGlobalOptions: (command) =>
         globalHelp()
           .visibleGlobalOptions(command)

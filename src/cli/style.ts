@@ -1,5 +1,3 @@
-import { styleText } from "node:util";
-
 /** Colours by meaning of place; each is the identity where colours are off. */
 export interface Style {
   readonly bold: (text: string) => string;
@@ -13,7 +11,7 @@ export interface Style {
 /** Styles that colour, or leave text alone. */
 export function createStyle(enabled: boolean): Style {
   const style = (format: keyof Style) => (text: string) =>
-    enabled && text !== "" ? styleText(format, text, { validateStream: false }) : text;
+    enabled && text !== "" ? styled(format, text) : text;
   return {
     bold: style("bold"),
     dim: style("dim"),
@@ -22,4 +20,9 @@ export function createStyle(enabled: boolean): Style {
     yellow: style("yellow"),
     cyan: style("cyan"),
   };
+}
+
+/** `text` in that style, whatever the stream. An import of `node:util` would load all that it offers, at each start. */
+export function styled(format: keyof Style, text: string): string {
+  return process.getBuiltinModule("node:util").styleText(format, text, { validateStream: false });
 }

@@ -1,0 +1,9 @@
+/**
+ * What the MCP SDK takes from its surroundings (`_shims`), as the bundle has it: with the smaller of the two JSON Schema validators
+ * that it brings, which it takes outside Node. We check arguments and answers with zod; ajv would be loaded at each start for nothing.
+ */
+export { CfWorkerJsonSchemaValidator as DefaultJsonSchemaValidator } from "@modelcontextprotocol/server/validators/cf-worker";
+export { default as process } from "node:process";
+
+/** As the SDK has it on Node. */
+export const CORS_IS_POSSIBLE = false;
