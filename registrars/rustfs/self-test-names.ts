@@ -1,5 +1,5 @@
-/** What a fresh user must be able to do below its prefix. */
-export const allowedChecks = ["put", "get", "list", "multipart", "delete"] as const;
+/** What a fresh user must be able to do below its prefix, in rounds: each needs what the one before made. */
+export const allowedChecks = [["put"], ["get", "list", "multipart"], ["delete"]] as const;
 
 /** What a fresh user must be refused. */
 export const refusedChecks = [
@@ -13,4 +13,4 @@ export const refusedChecks = [
   "admin-call",
 ] as const;
 
-export type CheckName = (typeof allowedChecks)[number] | (typeof refusedChecks)[number];
+export type CheckName = (typeof allowedChecks)[number][number] | (typeof refusedChecks)[number];

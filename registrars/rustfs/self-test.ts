@@ -13,6 +13,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { AwsV4Signer } from "aws4fetch";
 import pRetry from "p-retry";
+import { settleAll } from "../../src/settle.ts";
 import type { Connection, Keys } from "./connection.ts";
 import type { IdentityDialect } from "./dialect.ts";
 import { errorCode, isNotYetKnown, isRefusal } from "./errors.ts";
@@ -44,12 +45,22 @@ export interface SelfTestOptions {
 export async function selfTest(options: SelfTestOptions): Promise<readonly CheckName[]> {
   const { store, tenant, versioned, signal } = options;
   const checks = checksOf(options, selfTestKeys(tenant));
-  for (const name of allowedChecks) if (!(await eventually(checks[name], signal))) return [name];
+  /** Side by side; gives those that cannot be done. */
+  const deniedOf = async (names: readonly CheckName[]): Promise<readonly CheckName[]> => {
+    const done = await settleAll(names.map((name) => eventually(checks[name], signal)));
+    return names.filter((_, index) => done[index] === false);
+  };
+  const grantedOf = async (names: readonly CheckName[]): Promise<readonly CheckName[]> => {
+    const refused = await settleAll(names.map((name) => isRefused(name, checks[name])));
+    return names.filter((_, index) => refused[index] === false);
+  };
+  const [write, use, remove] = allowedChecks;
+  const unwritable = await deniedOf(write);
+  if (unwritable.length > 0) return unwritable;
   // Refusals count only once the rights have arrived: before, everything is refused.
-  const refused = await Promise.all(
-    refusedChecks.map(async (name) => ({ name, refused: await isRefused(name, checks[name]) })),
-  );
-  const wrong = refused.filter((check) => !check.refused).map(({ name }) => name);
+  const [unusable, wrong] = await settleAll([deniedOf(use), grantedOf(refusedChecks)]);
+  const denied = unusable.length > 0 ? unusable : await deniedOf(remove);
+  if (denied.length > 0) return denied;
   // A delete by the tentacle leaves a version and a marker; a write that should have failed leaves an object.
   if (versioned || wrong.some((name) => name === "write-outside" || name === "copy-from-outside"))
     await sweepSelfTests(store, tenant, { versioned, signal });

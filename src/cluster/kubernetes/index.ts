@@ -1,6 +1,7 @@
 import { toTentacularError } from "../../errors.ts";
 import type { KubernetesAccess } from "../../exoskeleton/kubernetes-access.ts";
 import type { Logger } from "../../log.ts";
+import { settleAll } from "../../settle.ts";
 import type { Identity } from "../../tentacle/identity.ts";
 import type { AppliedObject, Cluster } from "../cluster.ts";
 import type { ServiceAccountRef } from "../enclave-objects.ts";
@@ -83,12 +84,9 @@ export async function createKubernetesCluster(options: KubernetesClusterOptions)
         if (isThere || metadata.labels?.[labels.tentacle] === undefined) continue;
         seen.note(objectPlace(kind, metadata.namespace, metadata.name).path, undefined);
       }
-      const asked = await Promise.allSettled(
+      return settleAll(
         objects.map((object) => applyObject(api, identity, object, { dryRun: true, seen, signal })),
       );
-      const refused = asked.find((answer) => answer.status === "rejected");
-      if (refused !== undefined) throw refused.reason;
-      return asked.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
     },
 
     async apply(identity, objects, signal) {
@@ -103,7 +101,11 @@ export async function createKubernetesCluster(options: KubernetesClusterOptions)
       return found.flat();
     },
 
-    readConfigMap: (enclave, name, signal) => readConfigMap(api, enclave, name, signal),
+    async readConfigMap(enclave, name, signal) {
+      const { isThere, own } = await readConfigMap(api, enclave, name, signal);
+      if (!isThere) seen.note(objectPlace("ConfigMap", enclave, name).path, undefined);
+      return own;
+    },
     readSecret: (enclave, name, signal) => readSecret(api, enclave, name, signal),
 
     async read(identity, keys, signal) {

@@ -6,16 +6,16 @@ import type { Api } from "./api.ts";
 import { hasSetLabel } from "./managed-fields.ts";
 import { askPage, getObject, readPage } from "./objects.ts";
 
-/** A ConfigMap that Tentacular wrote; one of somebody else is as if it were not there. */
+/** `own` is one that Tentacular wrote; one of somebody else is as if it were not there. */
 export async function readConfigMap(
   api: Api,
   enclave: string,
   name: string,
   signal: AbortSignal,
-): Promise<ConfigMap | undefined> {
+): Promise<{ readonly isThere: boolean; readonly own: ConfigMap | undefined }> {
   const live = await getObject(api, { kind: "ConfigMap", namespace: enclave, name }, { signal });
   const object = ownObject(live?.json);
-  return object?.kind === "ConfigMap" ? object : undefined;
+  return { isThere: live !== undefined, own: object?.kind === "ConfigMap" ? object : undefined };
 }
 
 /** A Secret that Tentacular wrote. */

@@ -88,10 +88,11 @@ export async function waitForRollout(
   const ended = new AbortController();
   const until = AbortSignal.any([call.signal, ended.signal]);
   const { enclave, name } = identity;
-  const watches = [
+  const watched = [
     { place: collection("Pod", enclave), labels: `${labels.tentacle}=${name}` },
     { place: collection("Deployment", enclave), fields: `metadata.name=${name}` },
-  ].map((watched) => watchChanges(api, watched, () => waker.wake(), until));
+  ];
+  let watches: readonly Promise<void>[] | undefined;
   const isEnded = (): boolean => call.signal.aborted;
   const stop = (): void => waker.wake();
   call.signal.addEventListener("abort", stop);
@@ -110,13 +111,15 @@ export async function waitForRollout(
       } catch (error) {
         if (isLast || !isEnded()) throw error;
       }
+      // Begun after the first look, as most often nothing has to roll out; a watch tells first how things are.
+      watches ??= watched.map((what) => watchChanges(api, what, () => waker.wake(), until));
       await sleep(BURST_MS);
       if (!isEnded()) await waker.wait(LOOK_MS);
     }
   } finally {
     call.signal.removeEventListener("abort", stop);
     ended.abort();
-    await Promise.all(watches);
+    await Promise.all(watches ?? []);
   }
 }
 

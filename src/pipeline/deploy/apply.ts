@@ -1,8 +1,17 @@
+import { isDeepStrictEqual } from "node:util";
 import type { AppliedObject } from "../../cluster/cluster.ts";
 import type { ClusterObject, ObjectKey } from "../../cluster/objects.ts";
+import { settleAll } from "../../settle.ts";
 import type { Identity } from "../../tentacle/identity.ts";
 import type { PipelineDependencies } from "../dependencies.ts";
 import type { StepCall } from "../steps.ts";
+
+/** What a dry run found to be there already of some objects, by their names: `Deployment hello`. */
+export interface FoundObjects {
+  readonly changing: ReadonlySet<string>;
+  /** As they were asked for. */
+  readonly unchanged: ReadonlyMap<string, ClusterObject>;
+}
 
 /** What applying changed, filled in while it runs so that a failure half way can be undone. */
 export interface AppliedSoFar {
@@ -11,28 +20,33 @@ export interface AppliedSoFar {
   readonly before: ClusterObject[];
 }
 
-/** Applies some objects side by side, and remembers what each was before. */
-export async function applyObjects(
-  deps: PipelineDependencies,
-  identity: Identity,
-  objects: readonly ClusterObject[],
-  { applied, present }: { readonly applied: AppliedSoFar; readonly present: ReadonlySet<string> },
-  { signal }: StepCall,
-): Promise<void> {
-  const replaced = objects.map(keyOf).filter((key) => present.has(nameOf(key)));
-  applied.before.push(...(await deps.cluster.read(identity, replaced, signal)));
-  const attempts = await Promise.allSettled(
-    objects.map(async (object) => {
-      applied.outcomes.push(...(await deps.cluster.apply(identity, [object], signal)));
-    }),
-  );
-  const failed = attempts.find((attempt) => attempt.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
+/** What applying goes by. */
+interface Applying {
+  readonly identity: Identity;
+  readonly applied: AppliedSoFar;
+  readonly found: FoundObjects;
 }
 
-/** Notes of objects that are as they should be that nothing had to be written. */
-export function noteUnchanged(objects: readonly ClusterObject[], { outcomes }: AppliedSoFar): void {
-  outcomes.push(...objects.map((object) => ({ ...keyOf(object), outcome: "unchanged" as const })));
+/**
+ * Applies some objects side by side, and remembers what each was before. Of one that is as it should be not even a patch that
+ * changes nothing is sent.
+ */
+export async function applyObjects(
+  deps: PipelineDependencies,
+  { identity, applied, found }: Applying,
+  objects: readonly ClusterObject[],
+  { signal }: StepCall,
+): Promise<void> {
+  const replaced = objects.map(keyOf).filter((key) => found.changing.has(nameOf(key)));
+  applied.before.push(...(await deps.cluster.read(identity, replaced, signal)));
+  await settleAll(
+    objects.map(async (object) => {
+      const key = keyOf(object);
+      if (isDeepStrictEqual(found.unchanged.get(nameOf(key)), object))
+        applied.outcomes.push({ ...key, outcome: "unchanged" });
+      else applied.outcomes.push(...(await deps.cluster.apply(identity, [object], signal)));
+    }),
+  );
 }
 
 /** Removes what this attempt created and restores what it changed. */

@@ -1,5 +1,6 @@
 import { InvalidInput, type Issue } from "../../errors.ts";
 import type { Service } from "../../exoskeleton/exoskeleton.ts";
+import { settleAll } from "../../settle.ts";
 import {
   checkSecrets,
   mergeSecrets,
@@ -69,27 +70,25 @@ export async function check(
   );
   const services = [...declared, ...always];
   // All is asked at once; of several refusals the enclave's counts, and it waits for no service that is slow to answer.
-  const available = Promise.allSettled(
-    services.map((service) => deps.exoskeleton.requireAvailable(service, signal)),
-  );
-  const read = Promise.allSettled([
+  const asked = [
+    settleAll(services.map((service) => deps.exoskeleton.requireAvailable(service, signal))),
     readAuthorSecrets(deps.cluster, identity, signal),
     readKept(deps.cluster, identity, signal),
-  ]);
+  ] as const;
+  // It waits for one after the other, so that one which fails meanwhile has to be expected.
+  for (const one of asked) one.catch(() => undefined);
   await deps.cluster.requireEnclave(identity.enclave, signal);
-  for (const answer of await available) if (answer.status === "rejected") throw answer.reason;
-  const [authorSecrets, kept] = await read;
-  if (authorSecrets.status === "rejected") throw authorSecrets.reason;
-  if (kept.status === "rejected") throw kept.reason;
-
-  const existing = parseSecrets(authorSecrets.value);
+  const [available, authorSecrets, read] = asked;
+  await available;
+  const existing = parseSecrets(await authorSecrets);
+  const kept = await read;
   const secrets = mergeSecrets(existing, request.secrets ?? {}, { replace: request.replaceSecrets === true });
   const { missing, unused } = checkSecrets(tentacle, new Set(secretNames(secrets)));
   refuse(missing);
   return {
     services,
     secrets: serializeSecrets(secrets),
-    kept: kept.value,
+    kept,
     secretWarnings: unused.map(({ path, message }) => `${path}: ${message}`),
   };
 }

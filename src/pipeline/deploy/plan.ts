@@ -15,6 +15,7 @@ import { recordName, type ReleaseRecord } from "../record.ts";
 import type { StepCall } from "../steps.ts";
 import type { Checked, Validated } from "./check.ts";
 import { type Kept, readKept, stillKept } from "./kept.ts";
+import type { FoundObjects } from "./apply.ts";
 import type { Release } from "./release.ts";
 
 /** What is there, and what a deploy would make of it. */
@@ -34,8 +35,8 @@ export interface Plan {
   readonly abandoned: readonly string[];
   /** Objects of this tentacle that the new version no longer has. */
   readonly prune: readonly ObjectKey[];
-  /** `Deployment hello`: objects of the new version that are there already. */
-  readonly present: ReadonlySet<string>;
+  /** What is there already of the objects of the new version. */
+  readonly found: FoundObjects;
   readonly actions: readonly PlannedAction[];
   /** Nothing differs: no write is needed, not even the journal's. */
   readonly unchanged: boolean;
@@ -97,6 +98,8 @@ async function planFrom(
   const { rendered, outcomes } = differ ? await tryOut(known) : tried;
   const { objects } = rendered;
   const present = objects.filter((_, index) => outcomes[index]?.outcome !== "created");
+  const outcomeOf = (wanted: AppliedObject["outcome"]) =>
+    objects.filter((_, index) => outcomes[index]?.outcome === wanted);
   const isLost = record === undefined && present.some(({ metadata }) => metadata.labels?.[labels.tentacle]);
   const owned = isLost ? await deps.cluster.owned(identity, signal) : recorded;
   const wanted = new Set([...objects.map(objectName), `ConfigMap ${recordName(identity)}`]);
@@ -132,7 +135,10 @@ async function planFrom(
     dropped,
     abandoned,
     prune,
-    present: new Set(present.map(objectName)),
+    found: {
+      changing: new Set(outcomeOf("updated").map(objectName)),
+      unchanged: new Map(outcomeOf("unchanged").map((object) => [objectName(object), object])),
+    },
     actions,
     unchanged: settled && actions.every(({ action }) => action === "unchanged"),
   };

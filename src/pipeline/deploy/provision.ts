@@ -1,4 +1,5 @@
 import { Unavailable } from "../../errors.ts";
+import { settleAll } from "../../settle.ts";
 import { type CredentialSet, secretValues } from "../credentials.ts";
 import type { PipelineDependencies } from "../dependencies.ts";
 import type { DependencyReport } from "../operations.ts";
@@ -71,9 +72,15 @@ export async function register(
   state: Known,
   call: StepCall,
 ): Promise<Provisioned> {
-  const { identity, services, previous, registered, rotate } = state;
+  const { identity, services, previous, registered, rotate, unchanged, expected } = state;
+  if (unchanged) {
+    // The plan has looked at all of it, and logged in: what it read may be said nowhere all the same.
+    for (const { definition } of services)
+      secretValues(definition, previous[definition.dependency] ?? {}).forEach(deps.onSecret);
+    return { credentials: expected, reports: await reportsOf(state) };
+  }
   await undoAbandoned(deps, state, call);
-  const outcomes = await Promise.allSettled(
+  await settleAll(
     services.map(async ({ definition, registrar }) => {
       const { dependency } = definition;
       const service = await registrar();
@@ -88,8 +95,6 @@ export async function register(
       secretValues(definition, registration.credentials).forEach(deps.onSecret);
     }),
   );
-  const failure = outcomes.find((outcome) => outcome.status === "rejected");
-  if (failure !== undefined) throw failure.reason;
 
   const credentials = Object.fromEntries(
     [...registered].map(([name, { credentials: values }]) => [name, values]),

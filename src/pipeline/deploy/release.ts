@@ -9,7 +9,7 @@ import { announce } from "../operation.ts";
 import type { DeployRequest } from "../operations.ts";
 import { type ReleaseRecord, withBegun, withEnded, writeRecord } from "../record.ts";
 import type { RunOptions, StepCall, Steps } from "../steps.ts";
-import { type AppliedSoFar, applyObjects, noteUnchanged, undoApply } from "./apply.ts";
+import { type AppliedSoFar, applyObjects, undoApply } from "./apply.ts";
 import type { Checked, Validated } from "./check.ts";
 import { finishes, type Plan, plan, render, type Rendered } from "./plan.ts";
 import {
@@ -94,9 +94,7 @@ export function release<In extends object, S extends Locked>(
     .step({
       name: "inject",
       async run(state, call) {
-        const { identity, objects, applied, present } = state;
-        if (isApplied(state)) noteUnchanged(objects, applied);
-        else await applyObjects(deps, identity, objects.filter(isForPod), { applied, present }, call);
+        await applyObjects(deps, state, state.objects.filter(isForPod), call);
         return {};
       },
       // Stands for `apply` too: both note what they did in the same list.
@@ -105,9 +103,8 @@ export function release<In extends object, S extends Locked>(
     .step({
       name: "apply",
       async run(state, call) {
-        const { identity, objects, applied, present } = state;
-        const pods = objects.filter((object) => !isForPod(object));
-        if (!isApplied(state)) await applyObjects(deps, identity, pods, { applied, present }, call);
+        const pods = state.objects.filter((object) => !isForPod(object));
+        await applyObjects(deps, state, pods, call);
         return {};
       },
     })
@@ -153,11 +150,6 @@ export function releaseOptions(deps: PipelineDependencies): RunOptions {
     onUndoFailed: (step: string, error: unknown) =>
       deps.log.error({ step, err: error }, "undo failed; the next operation on this tentacle finishes it"),
   };
-}
-
-/** Is there nothing to write, as the plan has asked of just these objects? Then not even a patch that changes nothing is sent. */
-function isApplied({ unchanged, rendered, objects }: Plan & Rendered): boolean {
-  return unchanged && objects === rendered.objects;
 }
 
 /** A pod mounts it, runs under it, or is kept in by it: it has to be there first. */
