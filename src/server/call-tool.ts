@@ -6,7 +6,7 @@ import {
 } from "@modelcontextprotocol/server";
 import { authoriseOperations } from "../callers/authorise.ts";
 import type { Caller } from "../callers/caller.ts";
-import { Internal, TentacularError, toTentacularError } from "../errors.ts";
+import { Internal, TentacularError, toTentacularError, Unavailable } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { CallerGone, type Operations, type TraceContext } from "../pipeline/operations.ts";
 import type { Redactor } from "../redact.ts";
@@ -58,6 +58,8 @@ export interface ToolCaller {
   idle(): Promise<void>;
   /** Resolves when the calls that are running now have ended. */
   settled(): Promise<void>;
+  /** Answers those that are still running: that the server ends, and what to do then. */
+  cutOff(): void;
 }
 
 /**
@@ -70,6 +72,7 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
     options.tools.map((tool) => [tool.name, { tool, input: checkedInput(tool, options) }]),
   );
   const running = new Set<Promise<CallOutcome>>();
+  const cuts = new Set<() => void>();
   let host: Promise<ToolHost | RemoteHost> | undefined;
 
   /** Made once; made again after it could not be, or after a remote one could not be reached. */
@@ -141,8 +144,11 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
       outcome,
       ms: Math.round(performance.now() - started),
     });
+    const cut = Promise.withResolvers<never>();
+    const end = (): void => cut.reject(stopped(name));
+    cuts.add(end);
     try {
-      const result = await work(name, args, context, redactor);
+      const result = await Promise.race([work(name, args, context, redactor), cut.promise]);
       const outcome = isInputRequiredResult(result) ? "asked" : result.isError === true ? "error" : "ok";
       log.info(line(outcome), "tool call");
       return result;
@@ -160,6 +166,8 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
         structuredContent: { ...boundedReport(report) },
         isError: true,
       };
+    } finally {
+      cuts.delete(end);
     }
   }
 
@@ -180,7 +188,15 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
     async settled() {
       await Promise.all(running);
     },
+    cutOff: () => cuts.forEach((end) => end()),
   };
+}
+
+function stopped(tool: string): TentacularError {
+  return new Unavailable(`${tool} had not ended when the server did`, {
+    reason: "timeout",
+    hint: "Call it again, now or when the server is back. What it had begun is in the tentacle's journal, and the same call goes on from there; while status says that it is running, wait.",
+  });
 }
 
 function cancelled(tool: string): TentacularError {

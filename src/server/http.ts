@@ -196,6 +196,7 @@ export async function serveHttp(options: ServeHttpOptions): Promise<HttpServer> 
       closing = true;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       await within(graceMs, service.idle());
+      await service.cutOff();
       // Their answers may still be on the way; what is open after that is a stream without a call.
       await within(FLUSH_MS, Promise.all([...open].map((response) => once(response, "close"))));
       await mcp.close();

@@ -40,6 +40,8 @@ export interface McpService {
   idle(): Promise<void>;
   /** Resolves when the tool calls that are running now have ended. */
   settled(): Promise<void>;
+  /** Answers the tool calls that are still running: that the server ends, and what to do then. */
+  cutOff(): Promise<void>;
 }
 
 /** Makes the factory that stdio and HTTP serve, for both protocol eras. */
@@ -64,6 +66,7 @@ export function createMcpServerFactory(options: McpServiceOptions): McpService {
   return {
     idle: () => calls.idle(),
     settled: () => calls.settled(),
+    cutOff: async () => calls.cutOff(),
     create: ({ authInfo }) => {
       const who = authInfo === undefined ? undefined : callerIn(authInfo);
       const offered = who === undefined ? all : toolsFor(who, all);
@@ -111,6 +114,7 @@ function whenCalled(load: () => Promise<ToolCaller>): ToolCaller {
     hasHost: () => loaded?.hasHost() ?? false,
     idle: async () => (await loading)?.idle(),
     settled: async () => (await loading)?.settled(),
+    cutOff: async () => (await loading)?.cutOff(),
   };
 }
 

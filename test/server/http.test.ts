@@ -291,3 +291,24 @@ it("lets a running call end when it is closed, and then answers nobody", async (
   await expect(send(url, { headers: bearer, body: listRequest })).rejects.toThrow(/ECONNREFUSED/);
   await client.close();
 });
+
+it("answers a call that does not end within its grace with what to do", async () => {
+  const http = await serveHttp({
+    service: testService({ tools: fixtureTools, host: fixtureHost }),
+    authenticate,
+    graceMs: 100,
+  });
+  const client = await connect({ kind: "http", url: http.url, token });
+  const file = join(await emptyFolder(), "wait");
+  const call = client.call("wait", { file });
+  await eventually(async () => expect(await readFile(file, "utf8")).toBe("began\n"));
+  await http.close();
+  const { isError, structured } = await call;
+  expect(isError).toBe(true);
+  expect(structured).toMatchObject({
+    code: "unavailable",
+    message: "wait had not ended when the server did",
+    hint: expect.stringContaining("Call it again"),
+  });
+  await client.close();
+});

@@ -15,6 +15,8 @@ import { createPodStatuses, READY_POD, ROLLED_OUT } from "./pod-statuses.ts";
 export interface PlayedControllers {
   /** What could not be done, if anything. */
   readonly problems: readonly string[];
+  /** Makes no pod, and ends none, until it is called back. */
+  hold(): () => void;
   stop(): Promise<void>;
 }
 
@@ -51,6 +53,7 @@ export async function playControllers(server: KubernetesServer): Promise<PlayedC
   const ended = new AbortController();
   const latest = new Map<string, Deployment>();
   const working = new Map<string, Promise<void>>();
+  let held = Promise.resolve();
 
   /** One thing at a time for a Deployment; of what comes meanwhile the last counts. */
   function take(deployment: Deployment): void {
@@ -67,6 +70,7 @@ export async function playControllers(server: KubernetesServer): Promise<PlayedC
   async function workOff(key: string): Promise<void> {
     for (let next = latest.get(key); next !== undefined; next = latest.get(key)) {
       latest.delete(key);
+      await held;
       await play(kubectl, node, next);
     }
   }
@@ -74,6 +78,11 @@ export async function playControllers(server: KubernetesServer): Promise<PlayedC
   const watching = watchDeployments(server, ended.signal, take);
   return {
     problems,
+    hold() {
+      const { promise, resolve } = Promise.withResolvers<undefined>();
+      held = promise.then(() => undefined);
+      return () => resolve(undefined);
+    },
     async stop() {
       ended.abort();
       await watching;
