@@ -1,18 +1,15 @@
-import { join } from "node:path";
 import { decode } from "@nats-io/jwt";
 import { z } from "zod";
 import { ownershipMark } from "../../registrars/nats/claims.ts";
 import { postgresNames } from "../../registrars/postgres/names.ts";
 import { createTenant } from "../../registrars/rustfs/tenant.ts";
-import { KINDS } from "../../src/cluster/local/store.ts";
-import { listFolder, readTextIfThere } from "../../src/files.ts";
-import { leaseHolder } from "../../src/lease.ts";
 import { readCredentials, secretValues } from "../../src/pipeline/credentials.ts";
 import type { Identity } from "../../src/tentacle/identity.ts";
 import { connectAs, type Operator } from "../support/nats.ts";
 import { login, objectsOf, type Store } from "../support/object-store.ts";
 import type { TestPlatform } from "../support/platform.ts";
 import { rustfsAdmin } from "../support/rustfs-admin.ts";
+import type { ClusterView } from "./cluster-view.ts";
 
 /** Everything that carries a tentacle's name anywhere, as each service itself says. */
 export interface Census {
@@ -23,7 +20,7 @@ export interface Census {
   readonly policies: readonly string[];
   /** Objects below the prefix, the tentacle's record in the bucket included. */
   readonly stored: readonly string[];
-  /** `Deployment hello`, as files of the local cluster. */
+  /** Kind and name, as the cluster itself has them. */
   readonly objects: readonly string[];
   readonly locked: boolean;
 }
@@ -48,17 +45,18 @@ export interface Services {
   readonly platform: TestPlatform;
   readonly operator: Operator;
   readonly store: Store;
+  readonly view: ClusterView;
 }
 
-/** Asks each service and the cluster's own files; no code of the pipeline is in between. */
+/** Asks each service and the cluster itself; no code of the pipeline is in between. */
 export async function takeCensus(services: Services, identity: Identity): Promise<Census> {
-  const { platform, operator, store } = services;
-  const { database, stateDir } = platform;
+  const { platform, operator, store, view } = services;
+  const { database } = platform;
   if (database === undefined) throw new Error("the census needs Postgres");
   const { owner } = postgresNames(identity, database.installation);
   const { base } = createTenant(identity, platform.config.installation);
   const admin = rustfsAdmin(store);
-  const [roles, schemas, accounts, users, policies, stored, objects, holder] = await Promise.all([
+  const [roles, schemas, accounts, users, policies, stored, objects, locked] = await Promise.all([
     database.root<{ name: string }[]>`
       SELECT rolname AS name FROM pg_roles WHERE starts_with(rolname, ${owner}) ORDER BY 1`,
     database.root<{ name: string }[]>`
@@ -67,8 +65,8 @@ export async function takeCensus(services: Services, identity: Identity): Promis
     admin.users(base),
     admin.policies(base),
     objectsOf(store, identity).catch(noBucket),
-    filesOf(stateDir, identity),
-    leaseHolder(join(stateDir, "locks", identity.enclave, identity.name)),
+    view.objects(identity),
+    view.locked(identity),
   ]);
   return {
     roles: roles.map(({ name }) => name),
@@ -78,7 +76,7 @@ export async function takeCensus(services: Services, identity: Identity): Promis
     policies,
     stored,
     objects,
-    locked: holder !== undefined,
+    locked,
   };
 }
 
@@ -118,14 +116,6 @@ export async function secretsOf({ platform }: Services, identity: Identity): Pro
   });
 }
 
-/** All that the cluster's own files say of a tentacle, its Secrets left out. */
-export async function textsOf({ platform }: Services, identity: Identity): Promise<string> {
-  const folder = join(platform.stateDir, "enclaves", identity.enclave);
-  const files = (await filesOf(platform.stateDir, identity)).filter((path) => !path.startsWith("secret/"));
-  const texts = await Promise.all(files.map((path) => readTextIfThere(join(folder, path))));
-  return texts.join("\n");
-}
-
 const listSchema = z.object({ data: z.array(z.string()) });
 
 /** Accounts that carry the tentacle's mark, wherever in their claims. */
@@ -138,22 +128,6 @@ export async function accountsOf(operator: Operator, mark: string): Promise<read
     }),
   );
   return marked.flat();
-}
-
-/** `secret/hello-secrets.json`, kind by kind: what a neighbour removes meanwhile is no reason to stop. */
-async function filesOf(stateDir: string, identity: Identity): Promise<readonly string[]> {
-  const folder = join(stateDir, "enclaves", identity.enclave);
-  const found = await Promise.all(
-    KINDS.map(async (kind) => {
-      const names = await listFolder(join(folder, kind.toLowerCase()));
-      const paths = names
-        .filter((name) => name.endsWith(".json"))
-        .map((name) => `${kind.toLowerCase()}/${name}`);
-      const texts = await Promise.all(paths.map((path) => readTextIfThere(join(folder, path))));
-      return paths.filter((_, index) => texts[index]?.includes(JSON.stringify(identity.name)));
-    }),
-  );
-  return found.flat().sort();
 }
 
 function noBucket(error: unknown): readonly string[] {

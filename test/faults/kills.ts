@@ -1,13 +1,14 @@
 import { afterAll, describe, expect, test, type TestContext } from "vitest";
 import type { Identity } from "../../src/tentacle/identity.ts";
 import { leaksIn } from "../support/leaks.ts";
-import { type Census, logInWithSecret, NOTHING, secretsOf, sizeOf, takeCensus, textsOf } from "./census.ts";
+import { type Census, logInWithSecret, NOTHING, secretsOf, sizeOf, takeCensus } from "./census.ts";
 import { count } from "./figures.ts";
 import {
   carryOut,
   deployOrder,
   missingServices,
   openStage,
+  type Place,
   prepare,
   type Scenario,
   type Stage,
@@ -18,26 +19,27 @@ import {
  * Kills a server at each edge of each step that `scenario` is found to have, and before and after each change that it
  * makes in a service; then lets one plain operation of another server follow. A step that is added is four more tests.
  */
-export async function describeKills(scenario: Scenario): Promise<void> {
-  const missing = missingServices();
+export async function describeKills(scenario: Scenario, place: Place = "local"): Promise<void> {
+  const title = `fault 18: a server killed in ${scenario.name}${place === "local" ? "" : ` on ${place}`}`;
+  const missing = await missingServices(place);
   if (missing !== undefined) {
-    describe.skip(`fault 18: a server killed in ${scenario.name} (skipped: ${missing})`, () => {
+    describe.skip(`${title} (skipped: ${missing})`, () => {
       test("is skipped");
     });
     return;
   }
-  const stage = await openStage();
+  const stage = await openStage(place);
   afterAll(() => stage.close());
   const undisturbed = await prepare(stage, scenario);
   const ran = await stage.servers.run(scenario.order(stage.enclave, undisturbed.name));
   if (ran.failed !== undefined) throw new Error(`undisturbed, ${scenario.name} failed: ${ran.failed}`);
   const first = scenario.from === undefined ? 0 : ran.points.indexOf(scenario.from);
-  const points = ran.points.slice(first);
+  const points = ran.points.slice(first).filter((point) => place === "local" || isOfCluster(point));
   await finish(stage, scenario, undisturbed.name);
   const expected = await takeCensus(stage, undisturbed.identity);
   await remove(stage, undisturbed.name);
 
-  describe.concurrent(`fault 18: a server killed in ${scenario.name}`, () => {
+  describe.concurrent(title, () => {
     test("has edges of steps to die at, each once", () => {
       expect(first).toBeGreaterThanOrEqual(0);
       expect(points.length).toBeGreaterThan(4);
@@ -51,7 +53,7 @@ export async function describeKills(scenario: Scenario): Promise<void> {
         await finish(stage, scenario, name);
         const census = await takeCensus(stage, identity);
         const logins = await logInWithSecret(stage, identity);
-        const leaks = leaksOf(await secretsOf(stage, identity), await textsOf(stage, identity));
+        const leaks = leaksOf(await secretsOf(stage, identity), await stage.view.texts(identity));
         await remove(stage, name);
         const left = await takeCensus(stage, identity);
         const orphans = sizeOf(left) + Math.max(0, sizeOf(census) - sizeOf(expected));
@@ -66,7 +68,7 @@ export async function describeKills(scenario: Scenario): Promise<void> {
 
       // What happens within a step is finished by a removal in the test above as well; whether an engine runs is no
       // matter of a removal.
-      const removedToo = scenario.finish !== undefined && scenario.source === undefined;
+      const removedToo = place === "local" && scenario.finish !== undefined && scenario.source === undefined;
       if (removedToo && !point.includes(" in "))
         test(`${point}: undeploy --force leaves nothing`, async (context) => {
           const { identity, name } = await killAt(stage, scenario, point, context);
@@ -77,6 +79,14 @@ export async function describeKills(scenario: Scenario): Promise<void> {
         });
     }
   });
+}
+
+/**
+ * What differs where the cluster is another one: its own writes, and one edge of each step, as nothing happens between the
+ * end of one and the beginning of the next. Changes in services are the same wherever the tentacle runs.
+ */
+function isOfCluster(point: string): boolean {
+  return /^(?:before|after) (?:PUT|POST|PATCH|DELETE) of /.test(point) || /^after \w+$/.test(point);
 }
 
 /** A tentacle whose server was killed at `point`; nothing of it outlives the test, however that ends. */
@@ -92,6 +102,7 @@ async function killAt(
   const { output, ...ending } = await stage.servers.run({ ...order, dieAt: point });
   const leaks = leaksOf(await secretsOf(stage, prepared.identity), output);
   const asTold = ending.signal === "SIGKILL";
+  await stage.view.outliveLock(prepared.identity);
   count(context, { killPoints: 1, wrongExits: asTold ? 0 : 1, leaks: leaks.length });
   if (!asTold)
     throw new Error(`the server was not at "${point}": ${JSON.stringify(ending)}\n${output.slice(-4_000)}`);

@@ -1,5 +1,7 @@
 import { inject } from "vitest";
 import { createIdentity, type Identity } from "../../src/tentacle/identity.ts";
+import { createEnclave } from "../support/kubernetes-enclave.ts";
+import { testKubernetes } from "../support/kubernetes.ts";
 import { operate } from "../support/nats.ts";
 import {
   createTestPlatform,
@@ -9,8 +11,10 @@ import {
   type TestPlatform,
   workflowOf,
 } from "../support/platform.ts";
+import { playPods } from "../support/pod-player.ts";
 import { storeOf } from "../support/rustfs-registrar.ts";
 import type { Services } from "./census.ts";
+import { type ClusterView, viewApi, viewFiles } from "./cluster-view.ts";
 import type { Order } from "./orders.ts";
 import { createServers, type Servers } from "./servers.ts";
 
@@ -22,28 +26,63 @@ export interface Stage extends Services {
   close(): Promise<void>;
 }
 
+/** Where the tentacles run: on this machine, or on a real API server, their pods played. */
+export type Place = "local" | "Kubernetes";
+
 /** Why the fault suite cannot run here; undefined when it can. */
-export function missingServices(): string | undefined {
+export async function missingServices(place: Place): Promise<string | undefined> {
   const { postgres, nats, rustfs } = inject("services");
-  for (const service of [postgres, nats, rustfs]) if (!service.available) return service.reason;
+  const cluster = place === "local" ? [] : [await testKubernetes()];
+  for (const service of [postgres, nats, rustfs, ...cluster]) if (!service.available) return service.reason;
   return undefined;
 }
 
-export async function openStage(): Promise<Stage> {
-  const services = inject("services");
-  if (!services.nats.available) throw new Error(services.nats.reason);
-  const platform = await createTestPlatform(services);
+export function openStage(place: Place): Promise<Stage> {
+  return place === "local" ? openLocalStage() : openKubernetesStage();
+}
+
+async function openLocalStage(): Promise<Stage> {
+  const platform = await createTestPlatform(inject("services"));
   // From now on this process runs the tentacles of the state folder, so that a killed one need not.
   await platform.cluster.probe(freshCall().signal);
-  const [operator, servers] = [
-    await operate(services.nats),
-    createServers(platform.stateDir, platform.environment),
-  ];
+  return open(platform, freshName("faults"), viewFiles(platform.stateDir));
+}
+
+async function openKubernetesStage(): Promise<Stage> {
+  const server = await testKubernetes();
+  if (!server.available) throw new Error(server.reason);
+  const enclave = await createEnclave(server);
+  const { name, kubeconfig, kubectl } = enclave;
+  const platform = await createTestPlatform(inject("services"), ["postgres", "nats", "rustfs"], {
+    TENTACULAR_CLUSTER: "kubernetes",
+    TENTACULAR_KUBECONFIG: kubeconfig,
+  });
+  const player = playPods(kubectl, name);
+  const stage = await open(platform, name, viewApi(kubectl));
+  // The engine, which the tentacles of an enclave share, is written by the first of them alone.
+  const first = freshName("first");
+  await carryOut(stage, deployOrder(name, first, []));
+  await carryOut(stage, undeployOrder(name, first, true));
+  return {
+    ...stage,
+    async close() {
+      await stage.close();
+      await player.close();
+      await enclave.remove();
+    },
+  };
+}
+
+async function open(platform: TestPlatform, enclave: string, view: ClusterView): Promise<Stage> {
+  const { nats, rustfs } = inject("services");
+  if (!nats.available) throw new Error(nats.reason);
+  const [operator, servers] = [await operate(nats), createServers(platform.stateDir, platform.environment)];
   return {
     platform,
     operator,
-    store: storeOf(services.rustfs, "tentacular-test"),
-    enclave: freshName("faults"),
+    store: storeOf(rustfs, "tentacular-test"),
+    view,
+    enclave,
     servers,
     async close() {
       await servers.close();

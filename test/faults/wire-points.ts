@@ -65,7 +65,8 @@ function requestIn(method: string, path: string): string | undefined {
   if (path.includes("/.tentacular/")) return `rustfs ${method} of the record`;
   if (path.includes("?delete")) return "rustfs removal of objects";
   if (path.includes("/.tentacular-self-test-")) return `rustfs ${method} of a self-test${partOf(path)}`;
-  const kind = /^\/apis?\/.*\/namespaces\/[^/]+\/(\w+)/.exec(path)?.[1];
-  // A lock is renewed whenever its time has come.
-  return kind === undefined || kind === "leases" ? undefined : `${method} of ${kind}`;
+  const [, kind, name = ""] = /^\/apis?\/.*\/namespaces\/[^/]+\/(\w+)(\/[\w-]+)?/.exec(path) ?? [];
+  // A lock is renewed whenever its time has come; a dry run changes nothing.
+  if (kind === undefined || kind === "leases" || path.includes("dryRun=All")) return undefined;
+  return `${method} of ${kind}${name.replace(/k-[0-9a-f]{8}/, "NAME")}`;
 }
