@@ -1,4 +1,0 @@
-import { describeKills } from "./kills.ts";
-import { scenarios } from "./stage.ts";
-
-await describeKills(scenarios.undeploy, "Kubernetes");
