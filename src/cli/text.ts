@@ -1,9 +1,7 @@
-import { stripVTControlCharacters } from "node:util";
-
 /** Text from workflows, logs and nodes made harmless for a terminal: no escape sequence, no control character but tab and newline. */
 export function plain(text: string): string {
   return (
-    stripVTControlCharacters(text)
+    withoutSequences(text)
       .replaceAll("\r\n", "\n")
       // eslint-disable-next-line no-control-regex -- control characters are what is removed
       .replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, "")
@@ -76,6 +74,11 @@ export function namesOf(names: Readonly<Record<string, string | number | boolean
 
 function width(cell: string): number {
   let count = 0;
-  for (const _character of stripVTControlCharacters(cell)) count += 1;
+  for (const _character of withoutSequences(cell)) count += 1;
   return count;
+}
+
+/** An import of `node:util` would load all that it offers, at each start. */
+function withoutSequences(text: string): string {
+  return process.getBuiltinModule("node:util").stripVTControlCharacters(text);
 }
