@@ -5,8 +5,6 @@ import { deployOne, deployWave } from "../world/waves.ts";
 import { startWorld, type World } from "../world/world.ts";
 import type { GroupOptions } from "./group.ts";
 
-const GROUP = "deploy";
-
 interface Sample {
   readonly ours: number;
   readonly promised: number;
@@ -55,7 +53,6 @@ async function oneAtATime(world: World, rounds: number): Promise<Row[]> {
       share,
     );
   const row = (name: string, share: number): Row => ({
-    group: GROUP,
     row: `deploy, one at a time, ${name}`,
     unit: "ms",
     ours: of("ours", share),
@@ -68,7 +65,6 @@ async function oneAtATime(world: World, rounds: number): Promise<Row[]> {
     row("p50", 0.5),
     row("p95", 0.95),
     {
-      group: GROUP,
       row: "redeploy, nothing changed, p50",
       unit: "ms",
       ours: median(again),
@@ -101,7 +97,6 @@ async function manyAtOnce(world: World, atOnce: number, rounds: number): Promise
   const perSecond = (part: keyof Sample): number =>
     (atOnce * 1_000) / median(samples.map((sample) => sample[part]));
   return {
-    group: GROUP,
     row: `deploy, ${atOnce} at once`,
     unit: "per s",
     more: true,

@@ -4,4 +4,7 @@ import type { Group } from "./group.ts";
 export const groups: readonly Group[] = [
   { name: "deploy", title: "deploys", load: () => import("./deploy.ts") },
   { name: "requests", title: "requests of each operation", load: () => import("./requests.ts") },
+  { name: "start-up", title: "starts of the program", load: () => import("./start-up.ts") },
+  { name: "engine", title: "engines", load: () => import("./engine.ts") },
+  { name: "size", title: "sizes", load: () => import("./size.ts") },
 ];

@@ -52,7 +52,6 @@ export async function run(): Promise<Findings> {
     return {
       rows: [
         {
-          group: "requests",
           row: "redeploy, nothing changed: writes",
           unit: "writes",
           ours: writesOf(unchanged),

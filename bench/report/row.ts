@@ -1,39 +1,45 @@
-/** What ours is compared with. */
-export interface Against {
+import { z } from "zod";
+
+const againstSchema = z.object({
   /** `promised`, `bare`, or what else it is: `node -e 0`, `10 tentacles`. */
-  readonly name: string;
-  readonly value: number;
+  name: z.string(),
+  value: z.number(),
   /** The ratio of ours to this that is wanted, where one is. */
-  readonly goal?: number;
-}
+  goal: z.number().optional(),
+});
 
-/** One line of the table. Plain JSON, as it comes from another process. */
-export interface Row {
-  readonly group: string;
-  readonly row: string;
-  readonly unit: "ms" | "per s" | "MiB" | "writes";
-  readonly ours: number;
+const rowSchema = z.object({
+  row: z.string(),
+  unit: z.enum(["ms", "per s", "MiB", "KiB", "writes"]),
+  ours: z.number(),
   /** First the stricter floor that keeps the promises, where there is one. */
-  readonly against: readonly Against[];
+  against: z.array(againstSchema).readonly(),
   /** More is better: of deploys per second. */
-  readonly more?: boolean;
+  more: z.boolean().optional(),
   /** What went wrong on the way: no goal is reached then. */
-  readonly error?: string;
-}
+  error: z.string().optional(),
+});
 
-/** A table of its own, for what is no row: the requests of each operation. */
-export interface Detail {
-  readonly title: string;
-  readonly columns: readonly string[];
-  readonly rows: readonly (readonly string[])[];
-}
+const detailSchema = z.object({
+  title: z.string(),
+  columns: z.array(z.string()).readonly(),
+  rows: z.array(z.array(z.string()).readonly()).readonly(),
+});
 
-/** What a group found. */
-export interface Findings {
-  readonly rows: readonly Row[];
-  readonly details: readonly Detail[];
-}
+/** What a group found, as it comes from its process and is kept. */
+export const findingsSchema = z.object({
+  rows: z.array(rowSchema).readonly(),
+  details: z.array(detailSchema).readonly(),
+});
 
+/** What ours is compared with. */
+export type Against = Readonly<z.infer<typeof againstSchema>>;
+/** One line of the table. */
+export type Row = Readonly<z.infer<typeof rowSchema>>;
+/** What a group found: lines of the table, and tables of their own for what is no line. */
+export type Findings = Readonly<z.infer<typeof findingsSchema>>;
+
+/** Ours as a share of what it is compared with. */
 export function ratio({ ours }: Row, { value }: Against): number {
   return ours / value;
 }
