@@ -78,7 +78,7 @@ export function auditOperations(
       const about = {
         caller: call.caller ?? options.caller,
         id,
-        operation,
+        operation: call.as ?? operation,
         ...targetOf(request, options.defaultEnclave),
       };
       const told = [options.audit, ...(options.watch ?? []).map((watch) => watch(about, call))];

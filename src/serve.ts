@@ -1,6 +1,7 @@
 import { type Access, accessFiles, openAccess } from "./callers/access.ts";
 import type { Environment } from "./config.ts";
 import { watchFiles } from "./files.ts";
+import { repairAtStart } from "./pipeline/repair-at-start.ts";
 import { createPlatform, type Platform } from "./platform.ts";
 import { createRedactor } from "./redact.ts";
 import type { ToolHost } from "./server/host.ts";
@@ -140,6 +141,7 @@ export async function startServe(options: ServeOptions = {}): Promise<RunningSer
     ),
   ];
   const metricsServer = await listenForScrapes();
+  const repairs = config.http.readOnly ? undefined : repairAtStart(() => current.platform);
   const { tokenFile } = current.access;
   return {
     url: server.url,
@@ -147,7 +149,7 @@ export async function startServe(options: ServeOptions = {}): Promise<RunningSer
     ...(tokenFile !== undefined && { tokenFile }),
     async close() {
       await Promise.all(watches.map((watch) => watch.close()));
-      await server.close();
+      await Promise.all([server.close(), repairs?.stop()]);
       await metricsServer?.close();
       await current.platform.close();
     },

@@ -5,6 +5,7 @@ import { type Embedded, embeddedServices, startEmbedded } from "./embedded/index
 import { Conflict } from "./errors.ts";
 import { readTentacleFolder } from "./folder/read-folder.ts";
 import { createLogger } from "./log.ts";
+import { repairAtStart } from "./pipeline/repair-at-start.ts";
 import { createPlatform, definitions, localCaller, type Platform } from "./platform.ts";
 import { createRedactor, type Redactor } from "./redact.ts";
 import type { ToolHost } from "./server/host.ts";
@@ -108,6 +109,8 @@ async function start(
   const server = await serveHttp({ service, authenticate, log: platform.log });
   closers.push(() => server.close());
   await claim.publish({ url: server.url });
+  const repairs = repairAtStart(() => platform);
+  closers.push(() => repairs.stop());
   return {
     url: server.url,
     tokenFile: claim.tokenFile,

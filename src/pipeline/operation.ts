@@ -86,7 +86,7 @@ export interface Recorded {
 
 /** Reads both. `known` is a record that was just read: only one that shows an operation is looked at more closely. */
 export async function readOperation(
-  deps: PipelineDependencies,
+  deps: Pick<PipelineDependencies, "cluster">,
   identity: Identity,
   signal: AbortSignal,
   known?: ReleaseRecord,

@@ -35,6 +35,8 @@ export interface OperationCall {
   readonly signal: AbortSignal;
   /** For the audit log; default: that of the server. */
   readonly caller?: string;
+  /** For the audit log and metrics, where it is no caller who called the operation by its name. */
+  readonly as?: string;
   /** Of the operation, where its caller gives it one; else it makes one of its own. */
   readonly id?: string;
   /** The caller's trace, as W3C Trace Context has it. */

@@ -1,12 +1,13 @@
 import { z } from "zod";
 
-const dieAt = z.string().optional();
+/** Where it ends itself as by SIGKILL; the edge of a step where it waits until it is told to go on. */
+const where = { dieAt: z.string().optional(), holdAt: z.string().optional() };
 
-/** What a server process is told to do, and where it is to die. */
+/** What a server process is told to do, and where it is to die or to wait. */
 export const orderSchema = z.discriminatedUnion("operation", [
   z.object({
     operation: z.literal("deploy"),
-    dieAt,
+    ...where,
     request: z.object({
       enclave: z.string(),
       workflow: z.string(),
@@ -15,12 +16,12 @@ export const orderSchema = z.discriminatedUnion("operation", [
   }),
   z.object({
     operation: z.literal("rotate"),
-    dieAt,
+    ...where,
     request: z.object({ enclave: z.string(), name: z.string() }),
   }),
   z.object({
     operation: z.literal("undeploy"),
-    dieAt,
+    ...where,
     request: z.object({ enclave: z.string(), name: z.string(), force: z.boolean() }),
   }),
 ]);
@@ -34,3 +35,6 @@ export const toldSchema = z.union([
   z.object({ failed: z.string() }),
 ]);
 export type Told = z.infer<typeof toldSchema>;
+
+/** Tells a server process that waits to go on. */
+export const goOnSchema = z.object({ goOn: z.literal(true) });

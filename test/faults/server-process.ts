@@ -1,6 +1,6 @@
 /** A server of its own process that does one operation and can end itself, as by SIGKILL, wherever it is told to. */
 import { createPlatform } from "../../src/platform.ts";
-import { orderSchema, type Told } from "./orders.ts";
+import { goOnSchema, orderSchema, type Told } from "./orders.ts";
 import { watchWire } from "./wire-points.ts";
 
 const tell = (told: Told): void => {
@@ -10,6 +10,8 @@ const tell = (told: Told): void => {
 const [stateDir] = process.argv.slice(2);
 const passed = new Set<string>();
 let dieAt: string | undefined;
+let holdAt: string | undefined;
+const { promise: told, resolve: goOn } = Promise.withResolvers<undefined>();
 let step: string | undefined;
 
 /** What is repeated within a step (a request that is sent again) is one point. */
@@ -25,20 +27,22 @@ watchWire((edge, what) => {
 });
 const platform = await createPlatform({
   ...(stateDir !== undefined && { stateDir }),
-  observer(edge, name) {
+  async observer(edge, name) {
     at(`${edge} ${name}`);
     step = edge === "before" ? name : undefined;
+    if (`${edge} ${name}` === holdAt) await told;
   },
 });
 
-process.once("message", (message) => {
-  void work(message);
+process.on("message", (message) => {
+  if (goOnSchema.safeParse(message).success) goOn(undefined);
+  else void work(message);
 });
 tell({ ready: true });
 
 async function work(message: unknown): Promise<void> {
   const order = orderSchema.parse(message);
-  dieAt = order.dieAt;
+  ({ dieAt, holdAt } = order);
   const { operations } = platform;
   const call = { signal: new AbortController().signal };
   try {

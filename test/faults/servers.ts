@@ -22,6 +22,8 @@ export interface Working {
   readonly ending: Promise<Ending>;
   /** Resolves when the server is at `point`, or has ended. */
   reached(point: string): Promise<void>;
+  /** Lets it go on from where it was to wait. */
+  goOn(): void;
   kill(): void;
 }
 
@@ -104,6 +106,7 @@ function command({ child, written }: Spawned, order: Order): Working {
       if (told.some((one) => "point" in one && one.point === point)) return;
       await Promise.race([there, ending]);
     },
+    goOn: () => void child.send({ goOn: true }),
     kill: () => void child.kill("SIGKILL"),
   };
 }

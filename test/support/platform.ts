@@ -55,8 +55,15 @@ export async function createTestPlatform(
   more: Environment = {},
 ): Promise<TestPlatform> {
   const { environment, database } = await serviceEnvironment(services, only);
-  const stateDir = await mkdtemp(join(tmpdir(), "tentacular-platform-"));
-  const settings = { ...environment, TENTACULAR_LOG_LEVEL: "silent", PATH: process.env.PATH, ...more };
+  const home = await mkdtemp(join(tmpdir(), "tentacular-platform-"));
+  const settings = {
+    ...environment,
+    XDG_STATE_HOME: home,
+    TENTACULAR_LOG_LEVEL: "silent",
+    PATH: process.env.PATH,
+    ...more,
+  };
+  const stateDir = join(home, "tentacular");
   const platform = await createPlatform({ environment: settings, stateDir });
   return {
     ...platform,
@@ -66,7 +73,7 @@ export async function createTestPlatform(
     async close() {
       await platform.close();
       await database?.drop();
-      await rm(stateDir, { recursive: true, force: true });
+      await rm(home, { recursive: true, force: true });
     },
   };
 }
