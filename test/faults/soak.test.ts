@@ -1,0 +1,54 @@
+import { describe, expect, inject, test } from "vitest";
+import { count } from "./figures.ts";
+import { decide, SERVERS } from "./soak/decisions.ts";
+import { measureUndisturbed } from "./soak/judge.ts";
+import { emptyTally, playRound } from "./soak/round.ts";
+import { createSoakServer } from "./soak/servers.ts";
+import { missingServices } from "./stage.ts";
+import { openWorld } from "./world.ts";
+
+const missing = await missingServices("local");
+if (missing !== undefined) console.warn(`a round of the soak is skipped: ${missing}`);
+
+describe("fault 18: random operations of several servers that are killed at random", () => {
+  test("are decided by the seed and the number of the round alone", () => {
+    expect(decide(42, 7)).toEqual(decide(42, 7));
+    const others = [decide(42, 8), decide(43, 7)].map((round) => JSON.stringify(round));
+    expect(others).not.toContain(JSON.stringify(decide(42, 7)));
+  });
+
+  test.skipIf(missing !== undefined)("leave a round whole", async (context) => {
+    const world = await openWorld(inject("services"));
+    const secrets = new Set<string>();
+    const { stateDir, environment } = world.platform;
+    const servers = Array.from({ length: SERVERS }, () =>
+      createSoakServer(stateDir, environment, (secret) => secrets.add(secret)),
+    );
+    const tally = emptyTally();
+    const lines: string[] = [];
+    try {
+      const undisturbed = await measureUndisturbed(world);
+      const ground = { world, servers, undisturbed, secrets, say: (line: string) => void lines.push(line) };
+      await playRound(ground, 1, decide(2, 1), tally);
+    } finally {
+      await Promise.all(servers.map((server) => server.close()));
+      await world.close();
+    }
+    const { orphans, missing: lacking, invalid, leaks, wrongExits } = tally;
+    count(context, {
+      killPoints: tally.kills,
+      orphans: orphans.length,
+      leaks: leaks.length,
+      wrongExits: wrongExits.length,
+    });
+    expect({ orphans, lacking, invalid, leaks, wrongExits }, lines.join("\n")).toEqual({
+      orphans: [],
+      lacking: [],
+      invalid: [],
+      leaks: [],
+      wrongExits: [],
+    });
+    expect(tally.done).toBeGreaterThan(0);
+    expect(secrets.size).toBeGreaterThan(0);
+  });
+});

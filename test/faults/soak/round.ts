@@ -1,0 +1,168 @@
+import { createIdentity, type Identity } from "../../../src/tentacle/identity.ts";
+import { leaksIn } from "../../support/leaks.ts";
+import { ECHO, freshCall, workflowOf } from "../../support/platform.ts";
+import type { World } from "../world.ts";
+import { type Act, BROKEN, type Plain, type Round, wordsOf } from "./decisions.ts";
+import { judgeDeployed, judgeRemoved, type Undisturbed } from "./judge.ts";
+import type { Task } from "./messages.ts";
+import type { Outcome, SoakServer } from "./servers.ts";
+
+/** What the rounds came to. */
+export interface Tally {
+  operations: number;
+  done: number;
+  kills: number;
+  /** By the code of their error. */
+  readonly refused: Record<string, number>;
+  readonly orphans: string[];
+  readonly missing: string[];
+  readonly invalid: string[];
+  readonly leaks: string[];
+  readonly wrongExits: string[];
+}
+
+export function emptyTally(): Tally {
+  return {
+    operations: 0,
+    done: 0,
+    kills: 0,
+    refused: {},
+    orphans: [],
+    missing: [],
+    invalid: [],
+    leaks: [],
+    wrongExits: [],
+  };
+}
+
+/** What a round happens in. */
+export interface Ground {
+  readonly world: World;
+  readonly servers: readonly SoakServer[];
+  readonly undisturbed: Undisturbed;
+  /** Every secret that any server has learnt. */
+  readonly secrets: Set<string>;
+  readonly say: (line: string) => void;
+}
+
+/** Carries out what was decided, then one plain operation for each tentacle, and looks at what is there. */
+export async function playRound(ground: Ground, number: number, round: Round, tally: Tally): Promise<void> {
+  const { world, servers, say } = ground;
+  const names = round.plain.map((_, index) => `r${number}-${"abc".charAt(index)}`);
+  await Promise.all(
+    round.before.map(async (contract, index) => {
+      const name = names[index] ?? "";
+      if (contract !== null) await deployPlainly(world, name, contract);
+      say(`  before: ${name}: ${contract === null ? "nothing" : wordsOf({ what: "deploy", contract })}`);
+    }),
+  );
+  await Promise.all(
+    servers.map(async (server, index) => {
+      for (const act of round.servers[index] ?? []) {
+        const name = names[act.tentacle] ?? "";
+        const outcome = await server.work(taskOf(world, name, act), delayOf(act));
+        note(tally, outcome, `round ${number}: ${wordsOf(act)}`);
+        say(`  server ${index}: ${name}: ${wordsOf(act)}: ${outcomeWords(outcome)}`);
+      }
+    }),
+  );
+  for (const [index, plain] of round.plain.entries()) {
+    const identity = createIdentity(world.enclave, names[index] ?? "");
+    const trouble = await finish(ground, identity, plain, tally);
+    say(
+      `  plain: ${identity.name}: ${wordsOf(plain)}: ${trouble.length === 0 ? "whole" : trouble.join("; ")}`,
+    );
+  }
+  const { orphans } = await world.platform.operations.orphans({ enclave: world.enclave }, freshCall());
+  for (const { name, service, items } of orphans)
+    tally.orphans.push(`gc: ${name}: ${service} ${items.join(", ")}`);
+  const written = servers.map((server) => server.written()).join("");
+  for (const secret of ground.secrets)
+    for (const how of leaksIn(written, secret))
+      tally.leaks.push(`round ${number}: a secret in the output, ${how}`);
+}
+
+/** One plain operation, the look at what it left, and the end of the tentacle; gives what is wrong. */
+async function finish(
+  { world, undisturbed, secrets }: Ground,
+  identity: Identity,
+  plain: Plain,
+  tally: Tally,
+): Promise<readonly string[]> {
+  const { operations } = world.platform;
+  const { enclave, name } = identity;
+  const trouble: string[] = [];
+  const add = (to: string[], found: readonly string[]): void => {
+    to.push(...found);
+    trouble.push(...found);
+  };
+  try {
+    tally.operations++;
+    if (plain.what === "deploy") {
+      await deployPlainly(world, name, plain.contract);
+      tally.done++;
+      const { orphans, missing, invalid } = await judgeDeployed(world, identity, undisturbed);
+      add(tally.orphans, orphans);
+      add(tally.missing, missing);
+      add(tally.invalid, invalid);
+      const text = await world.view.texts(identity);
+      for (const secret of secrets)
+        add(
+          tally.leaks,
+          leaksIn(text, secret).map((how) => `${identity.key}: a secret in an object, ${how}`),
+        );
+    }
+    await operations.undeploy({ enclave, name, force: true }, freshCall());
+    add(tally.orphans, await judgeRemoved(world, identity));
+  } catch (error) {
+    add(tally.wrongExits, [`${identity.key}: plain ${wordsOf(plain)} failed: ${String(error)}`]);
+  }
+  return trouble;
+}
+
+async function deployPlainly(
+  { enclave, platform }: World,
+  name: string,
+  contract: readonly string[],
+): Promise<void> {
+  const request = { enclave, workflow: workflowOf(name, contract), files: { "nodes/one.ts": ECHO } };
+  await platform.operations.deploy(request, freshCall());
+}
+
+function taskOf({ enclave }: World, name: string, act: Act): Task {
+  const { kill, what } = act;
+  const contract = act.what === "deploy" ? act.contract : [];
+  const version = act.what === "deploy" ? act.version : 0;
+  const broken = version === BROKEN ? 'throw new Error("this node cannot be loaded");\n' : "";
+  const at =
+    kill?.kind === "change"
+      ? `${kill.edge} change ${kill.number}`
+      : kill?.kind === "step"
+        ? `${kill.edge} ${kill.step}`
+        : undefined;
+  return {
+    what,
+    enclave,
+    name,
+    workflow: workflowOf(name, contract),
+    source: `${broken}${ECHO}// version ${version}\n`,
+    ...(at !== undefined && { dieAt: at }),
+  };
+}
+
+function delayOf({ kill }: Act): number | undefined {
+  return kill?.kind === "delay" ? kill.ms : undefined;
+}
+
+function note(tally: Tally, outcome: Outcome, words: string): void {
+  tally.operations++;
+  if (outcome.how === "done") tally.done++;
+  if (outcome.how === "killed") tally.kills++;
+  if (outcome.how === "refused") tally.refused[outcome.code] = (tally.refused[outcome.code] ?? 0) + 1;
+  if (outcome.how === "strange") tally.wrongExits.push(`${words}: ${outcome.why}`);
+}
+
+function outcomeWords(outcome: Outcome): string {
+  if (outcome.how === "refused") return `refused (${outcome.code}): ${outcome.why}`;
+  return outcome.how === "strange" ? `STRANGE: ${outcome.why}` : outcome.how;
+}
