@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** Where it ends itself as by SIGKILL; the edge of a step where it waits until it is told to go on. */
+/** Where it ends itself as by SIGKILL; the edge of a step where it waits until it is told to go on, `*` being each. */
 const where = { dieAt: z.string().optional(), holdAt: z.string().optional() };
 
 /** What a server process is told to do, and where it is to die or to wait. */

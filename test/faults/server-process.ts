@@ -11,7 +11,7 @@ const [stateDir] = process.argv.slice(2);
 const passed = new Set<string>();
 let dieAt: string | undefined;
 let holdAt: string | undefined;
-const { promise: told, resolve: goOn } = Promise.withResolvers<undefined>();
+let goOn: (() => void) | undefined;
 let step: string | undefined;
 
 /** What is repeated within a step (a request that is sent again) is one point. */
@@ -28,14 +28,18 @@ watchWire((edge, what) => {
 const platform = await createPlatform({
   ...(stateDir !== undefined && { stateDir }),
   async observer(edge, name) {
-    at(`${edge} ${name}`);
+    const point = `${edge} ${name}`;
+    // Told to wait before it tells that it is there, so that no word to go on comes too early.
+    const held =
+      holdAt === "*" || holdAt === point ? new Promise<void>((resolve) => (goOn = resolve)) : undefined;
+    at(point);
     step = edge === "before" ? name : undefined;
-    if (`${edge} ${name}` === holdAt) await told;
+    await held;
   },
 });
 
 process.on("message", (message) => {
-  if (goOnSchema.safeParse(message).success) goOn(undefined);
+  if (goOnSchema.safeParse(message).success) goOn?.();
   else void work(message);
 });
 tell({ ready: true });

@@ -18,10 +18,11 @@ const OF_SERVICE = {
 } as const;
 const DEPENDENCIES = ["tentacular-postgres", "tentacular-nats", "tentacular-rustfs"] as const;
 
-/** What a tentacle comes to that nobody disturbed, with all dependencies, and with all of them taken out again. */
+/** What a tentacle comes to that nobody disturbed: with all dependencies, with all of them taken out again, and undeployed. */
 export interface Undisturbed {
   readonly active: Counts;
   readonly retained: Counts;
+  readonly undeployed: Counts;
 }
 
 /** Measures it, on a tentacle of its own. */
@@ -37,22 +38,24 @@ export async function measureUndisturbed(world: World): Promise<Undisturbed> {
   };
   const active = await counts(DEPENDENCIES);
   const retained = await counts([]);
+  await operations.undeploy({ enclave, name }, freshCall());
+  const undeployed = countsOf(await takeCensus(world, identity));
   await operations.undeploy({ enclave, name, force: true }, freshCall());
-  return { active, retained };
+  return { active, retained, undeployed };
 }
 
-/** What is wrong with a tentacle after a plain deploy: each a sentence. */
+/** What is wrong with a tentacle that no operation is at: each a sentence. */
 export interface Verdict {
   readonly orphans: readonly string[];
   readonly missing: readonly string[];
   readonly invalid: readonly string[];
 }
 
-/** Compares what there is of a deployed tentacle with what its record says, and logs in with all of its credentials. */
-export async function judgeDeployed(
+/** Compares what there is of a tentacle with what its record says, and logs in with all of its credentials. */
+export async function judge(
   world: World,
   identity: Identity,
-  { active, retained }: Undisturbed,
+  { active, retained, undeployed }: Undisturbed,
 ): Promise<Verdict> {
   const record = await readRecord(world.platform.cluster, identity, freshCall().signal);
   const census = await takeCensus(world, identity);
@@ -64,7 +67,9 @@ export async function judgeDeployed(
   for (const [dependency, state] of states)
     for (const what of OF_SERVICE[dependency])
       if (state !== undefined) expected[what] = (state === "active" ? active : retained)[what];
-  expected.objects = (states.some(([, state]) => state === "active") ? active : retained).objects;
+  const isActive = states.some(([, state]) => state === "active");
+  if (record !== undefined)
+    expected.objects = (record.state === "undeployed" ? undeployed : isActive ? active : retained).objects;
 
   const orphans: string[] = [];
   const missing: string[] = [];

@@ -3,7 +3,7 @@ import { leaksIn } from "../../support/leaks.ts";
 import { ECHO, freshCall, workflowOf } from "../../support/platform.ts";
 import type { World } from "../world.ts";
 import { type Act, BROKEN, type Plain, type Round, wordsOf } from "./decisions.ts";
-import { judgeDeployed, judgeRemoved, type Undisturbed } from "./judge.ts";
+import { judge, judgeRemoved, type Undisturbed } from "./judge.ts";
 import type { Task } from "./messages.ts";
 import type { Outcome, SoakServer } from "./servers.ts";
 
@@ -101,7 +101,7 @@ async function finish(
     if (plain.what === "deploy") {
       await deployPlainly(world, name, plain.contract);
       tally.done++;
-      const { orphans, missing, invalid } = await judgeDeployed(world, identity, undisturbed);
+      const { orphans, missing, invalid } = await judge(world, identity, undisturbed);
       add(tally.orphans, orphans);
       add(tally.missing, missing);
       add(tally.invalid, invalid);
@@ -112,7 +112,11 @@ async function finish(
           leaksIn(text, secret).map((how) => `${identity.key}: a secret in an object, ${how}`),
         );
     }
-    await operations.undeploy({ enclave, name, force: true }, freshCall());
+    const { failed } = await operations.undeploy({ enclave, name, force: true }, freshCall());
+    add(
+      tally.wrongExits,
+      failed.map(({ item, problem }) => `${identity.key}: plain force left ${item}: ${problem}`),
+    );
     add(tally.orphans, await judgeRemoved(world, identity));
   } catch (error) {
     add(tally.wrongExits, [`${identity.key}: plain ${wordsOf(plain)} failed: ${String(error)}`]);
