@@ -129,6 +129,18 @@ describe.skipIf(reason !== undefined)("repair", () => {
     expect(await existsInPostgres(identity)).toBe(false);
   });
 
+  test("fault 18: a deploy without a dependency that an interrupted undeploy --force had removed does not call it retained", async () => {
+    const identity = createIdentity(enclave, "half-removed");
+    await deploy("half-removed");
+    await interrupt(identity, "undeploy --force");
+    const registrar = await platform.exoskeleton.require(POSTGRES).registrar();
+    await registrar.unregister(identity, { data: "delete" }, { signal });
+    await platform.operations.deploy({ enclave, workflow: workflowOf("half-removed"), files }, freshCall());
+    const status = await platform.operations.status({ enclave, name: "half-removed" }, freshCall());
+    expect(status).toMatchObject({ state: "ready", dependencies: [] });
+    expect(await existsInPostgres(identity)).toBe(false);
+  });
+
   test("does not take code for the author's that somebody edited in the cluster", async () => {
     const identity = createIdentity(enclave, "edited");
     await deploy("edited");

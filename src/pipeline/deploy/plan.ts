@@ -13,10 +13,11 @@ import type { PipelineDependencies } from "../dependencies.ts";
 import type { PlannedAction } from "../operations.ts";
 import { recordName, type ReleaseRecord } from "../record.ts";
 import type { StepCall } from "../steps.ts";
+import type { FoundObjects } from "./apply.ts";
 import type { Checked, Validated } from "./check.ts";
 import { type Kept, readKept, stillKept } from "./kept.ts";
-import type { FoundObjects } from "./apply.ts";
 import type { Release } from "./release.ts";
+import { vanishedOf } from "./vanished.ts";
 
 /** What is there, and what a deploy would make of it. */
 export interface Plan {
@@ -31,6 +32,8 @@ export interface Plan {
   readonly inspections: Readonly<Record<string, Inspection>>;
   /** Managed dependencies that the contract no longer names and that still have access. */
   readonly dropped: readonly string[];
+  /** Managed dependencies of the record of which an unfinished removal left nothing. */
+  readonly vanished: readonly string[];
   /** Managed dependencies that only an unfinished deploy began and the contract no longer names. */
   readonly abandoned: readonly string[];
   /** Objects of this tentacle that the new version no longer has. */
@@ -76,10 +79,12 @@ async function planFrom(
     return { rendered, outcomes: await deps.cluster.dryRun(identity, rendered.objects, signal, owned) };
   };
   const likely = expectedCredentials({ ...state, previous });
-  const [tried, recorded, inspected] = await Promise.all([
+  const contract = new Set<string>(services.map(({ definition }) => definition.dependency));
+  const [tried, recorded, vanished, inspected] = await Promise.all([
     // What is not recorded is nearly always not there; where something is, the dry run meets it.
     tryOut(likely, record === undefined ? [] : undefined),
     record === undefined ? [] : deps.cluster.owned(identity, signal),
+    vanishedOf(deps, identity, record, contract, signal),
     Promise.all(
       services.map(async (service) => {
         const { dependency } = service.definition;
@@ -104,12 +109,11 @@ async function planFrom(
   const owned = isLost ? await deps.cluster.owned(identity, signal) : recorded;
   const wanted = new Set([...objects.map(objectName), `ConfigMap ${recordName(identity)}`]);
   const prune = owned.filter((key) => !wanted.has(objectName({ kind: key.kind, metadata: key })));
-  const contract = new Set<string>(services.map(({ definition }) => definition.dependency));
   const pending = record?.pending ?? [];
   const dropped = Object.entries(record?.dependencies ?? {})
     .filter(([dependency, { state: now }]) => now === "active" || pending.includes(dependency))
     .map(([dependency]) => dependency)
-    .filter((dependency) => !contract.has(dependency));
+    .filter((dependency) => !contract.has(dependency) && !vanished.includes(dependency));
   const abandoned = (record?.operation?.absent ?? []).filter(
     (dependency) => !contract.has(dependency) && record?.dependencies[dependency] === undefined,
   );
@@ -133,6 +137,7 @@ async function planFrom(
     expected,
     inspections,
     dropped,
+    vanished,
     abandoned,
     prune,
     found: {

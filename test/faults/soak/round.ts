@@ -1,3 +1,4 @@
+import { Unavailable } from "../../../src/errors.ts";
 import { createIdentity, type Identity } from "../../../src/tentacle/identity.ts";
 import { leaksIn } from "../../support/leaks.ts";
 import { ECHO, freshCall, workflowOf } from "../../support/platform.ts";
@@ -52,7 +53,7 @@ export async function playRound(ground: Ground, number: number, round: Round, ta
   await Promise.all(
     round.before.map(async (contract, index) => {
       const name = names[index] ?? "";
-      if (contract !== null) await deployPlainly(world, name, contract);
+      if (contract !== null) await patiently(tally, say, () => deployPlainly(world, name, contract));
       say(`  before: ${name}: ${contract === null ? "nothing" : wordsOf({ what: "deploy", contract })}`);
     }),
   );
@@ -84,7 +85,7 @@ export async function playRound(ground: Ground, number: number, round: Round, ta
 
 /** One plain operation, the look at what it left, and the end of the tentacle; gives what is wrong. */
 async function finish(
-  { world, undisturbed, secrets }: Ground,
+  { world, undisturbed, secrets, say }: Ground,
   identity: Identity,
   plain: Plain,
   tally: Tally,
@@ -97,10 +98,8 @@ async function finish(
     trouble.push(...found);
   };
   try {
-    tally.operations++;
     if (plain.what === "deploy") {
-      await deployPlainly(world, name, plain.contract);
-      tally.done++;
+      await patiently(tally, say, () => deployPlainly(world, name, plain.contract));
       const { orphans, missing, invalid } = await judge(world, identity, undisturbed);
       add(tally.orphans, orphans);
       add(tally.missing, missing);
@@ -112,16 +111,33 @@ async function finish(
           leaksIn(text, secret).map((how) => `${identity.key}: a secret in an object, ${how}`),
         );
     }
-    const { failed } = await operations.undeploy({ enclave, name, force: true }, freshCall());
-    add(
-      tally.wrongExits,
-      failed.map(({ item, problem }) => `${identity.key}: plain force left ${item}: ${problem}`),
-    );
+    await patiently(tally, say, async () => {
+      const { failed } = await operations.undeploy({ enclave, name, force: true }, freshCall());
+      const [first] = failed;
+      if (first !== undefined)
+        throw new Unavailable(`left ${first.item}: ${first.problem}`, { reason: "failed", hint: "" });
+    });
     add(tally.orphans, await judgeRemoved(world, identity));
   } catch (error) {
     add(tally.wrongExits, [`${identity.key}: plain ${wordsOf(plain)} failed: ${String(error)}`]);
   }
   return trouble;
+}
+
+/** A machine that is too busy to answer in time is no fault of what it is asked: three times, then it is. */
+async function patiently(tally: Tally, say: Ground["say"], work: () => Promise<void>): Promise<void> {
+  for (let left = 2; ; left--) {
+    tally.operations++;
+    try {
+      await work();
+      tally.done++;
+      return;
+    } catch (error) {
+      if (!(error instanceof Unavailable) || left === 0) throw error;
+      tally.refused.unavailable = (tally.refused.unavailable ?? 0) + 1;
+      say(`  plain: unavailable, and tried again: ${error.message}`);
+    }
+  }
 }
 
 async function deployPlainly(

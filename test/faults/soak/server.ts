@@ -1,6 +1,7 @@
 /** A server of its own process that does one task after another, and ends itself in one where it is told to. */
 import { z } from "zod";
-import { type TentacularError, toTentacularError } from "../../../src/errors.ts";
+import { type TentacularError, toTentacularError, Unavailable } from "../../../src/errors.ts";
+import type { Drift } from "../../../src/exoskeleton/registrar.ts";
 import { repairAll } from "../../../src/pipeline/repair-all.ts";
 import { createPlatform } from "../../../src/platform.ts";
 import { createRedactor } from "../../../src/redact.ts";
@@ -69,10 +70,10 @@ async function carryOut({ what, enclave, name, workflow, source }: Task): Promis
       return;
     case "undeploy":
     case "force":
-      await operations.undeploy({ enclave, name, force: what === "force" }, call);
+      requireWhole(await operations.undeploy({ enclave, name, force: what === "force" }, call));
       return;
     case "repair":
-      await operations.repair({ enclave, name }, call);
+      requireWhole(await operations.repair({ enclave, name }, call));
       return;
     case "repair all": {
       const unforeseen: TentacularError[] = [];
@@ -85,7 +86,13 @@ async function carryOut({ what, enclave, name, workflow, source }: Task): Promis
     case "gc": {
       const { orphans } = await operations.orphans({ enclave }, call);
       for (const orphan of new Set(orphans.map((one) => one.name)))
-        await operations.undeploy({ enclave, name: orphan, force: true, orphan: true }, call);
+        requireWhole(await operations.undeploy({ enclave, name: orphan, force: true, orphan: true }, call));
     }
   }
+}
+
+/** What says that a part of it failed counts as refused: whoever comes next finishes it. */
+function requireWhole({ failed: [first] }: { readonly failed: readonly Drift[] }): void {
+  if (first !== undefined)
+    throw new Unavailable(`left ${first.item}: ${first.problem}`, { reason: "failed", hint: "" });
 }
