@@ -3,6 +3,7 @@ import { toTentacularError, Unavailable } from "../../src/errors.ts";
 import type {
   Call,
   Credentials,
+  InspectCall,
   Inspection,
   Registrar,
   RegistrarContext,
@@ -194,14 +195,14 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
   async function inspect(
     identity: Identity,
     current: Credentials | undefined,
-    call: Call,
+    call: InspectCall,
   ): Promise<Inspection> {
     const found = await accounts.read(identity, call.signal);
     const { state } = found;
     const facts = {
       account: found.id,
       subject_prefix: subjectPrefix(identity),
-      accounts_on_server: (await system.list(call.signal)).length,
+      ...(call.withSizes === true && { accounts_on_server: (await system.list(call.signal)).length }),
     };
     const place = await placeOf(identity);
     if (state === undefined) {

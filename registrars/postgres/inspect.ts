@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Call, Credentials, Drift, Inspection } from "../../src/exoskeleton/registrar.ts";
+import type { Credentials, Drift, InspectCall, Inspection } from "../../src/exoskeleton/registrar.ts";
 import type { Identity } from "../../src/tentacle/identity.ts";
 import type { Sql } from "./connection.ts";
 import type { PostgresContext } from "./context.ts";
@@ -15,15 +15,15 @@ export async function inspect(
   context: PostgresContext,
   identity: Identity,
   current: Credentials | undefined,
-  call: Call,
+  call: InspectCall,
 ): Promise<Inspection> {
   const { connector, settings } = context;
   const names = postgresNames(identity, context.installation);
   const login = loginOf(current, names);
   const place = placeOf(names, settings);
-  // All three go out at once, on one connection.
+  // All go out at once, on one connection.
   const [state, gaps, sizes] = await connector.asAdmin(call.signal, (sql) =>
-    Promise.all([readState(sql, names), readGaps(sql), readSizes(sql, names)]),
+    Promise.all([readState(sql, names), readGaps(sql), call.withSizes === true ? readSizes(sql, names) : {}]),
   );
   const foreign = foreignObject(state, names);
   if (foreign !== undefined)

@@ -1,4 +1,4 @@
-import type { Credentials, Drift, Inspection } from "../../src/exoskeleton/registrar.ts";
+import type { Credentials, Drift, InspectCall, Inspection } from "../../src/exoskeleton/registrar.ts";
 import { credentialsOf, keysOf, placeOf } from "./credentials.ts";
 import type { Found } from "./dialect.ts";
 import { isTried } from "./self-test-leftovers.ts";
@@ -11,7 +11,7 @@ export async function inspectTenant(
   workshop: Workshop,
   tenant: Tenant,
   current: Credentials | undefined,
-  signal: AbortSignal,
+  { signal, withSizes }: InspectCall,
 ): Promise<Inspection> {
   const { store, settings, connection } = workshop;
   const seen = await look(workshop, tenant, signal);
@@ -19,7 +19,10 @@ export async function inspectTenant(
   const [objects, objectLock] =
     bucket === undefined
       ? [{ count: 0, more: false }, false]
-      : await Promise.all([store.countObjects(tenant.prefix, signal), store.hasObjectLock(signal)]);
+      : await Promise.all([
+          store.countObjects(tenant.prefix, signal),
+          withSizes === true && store.hasObjectLock(signal),
+        ]);
   const { users, policy } = found;
   const hasPolicy = policy !== "absent" && policy !== "inline";
   const edited = driftOf(found, tenant);

@@ -68,7 +68,7 @@ export async function createRustfsRegistrar(
     async inspect(identity, current, call) {
       try {
         return await run(`inspect ${identity.key}`, call, () =>
-          inspectTenant(workshop, tenantOf(identity), current, call.signal),
+          inspectTenant(workshop, tenantOf(identity), current, call),
         );
       } catch (error) {
         if (!(error instanceof Conflict)) throw error;

@@ -25,11 +25,11 @@ export function guardRegistrar(
   const { service } = definition;
   const callMs = registrar.callDeadlineMs ?? deadlines.call;
 
-  async function guarded<T>(
+  async function guarded<T, C extends Call>(
     what: string,
-    call: Call,
+    call: C,
     milliseconds: number,
-    work: (call: Call) => Promise<T>,
+    work: (call: C) => Promise<T>,
   ): Promise<T> {
     const deadline = AbortSignal.timeout(milliseconds);
     const signal = AbortSignal.any([call.signal, deadline]);

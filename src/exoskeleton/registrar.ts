@@ -26,7 +26,7 @@ export interface Registrar {
   register(identity: Identity, previous: Credentials | undefined, call: Call): Promise<Registration>;
 
   /** What exists for `identity`, and where it differs from what should be. Without secrets; writes nothing. */
-  inspect(identity: Identity, current: Credentials | undefined, call: Call): Promise<Inspection>;
+  inspect(identity: Identity, current: Credentials | undefined, call: InspectCall): Promise<Inspection>;
 
   /** New credentials beside the old ones, which go on working until `retire`. */
   rotate(identity: Identity, previous: Credentials | undefined, call: Call): Promise<Registration>;
@@ -61,6 +61,11 @@ export interface Registrar {
 export interface Call {
   readonly signal: AbortSignal;
   readonly progress?: (message: string) => void;
+}
+
+export interface InspectCall extends Call {
+  /** Also the facts that take more than a look at the tentacle itself: how much it stores, how full the service is. */
+  readonly withSizes?: boolean;
 }
 
 /** The values of one Secret key: what the tentacle's client needs, by the field names of the design. */

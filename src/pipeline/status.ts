@@ -214,7 +214,15 @@ async function inspected(
   try {
     const current = Object.keys(credentials).length === 0 ? undefined : credentials;
     const registrar = await service.registrar();
-    const { exists, facts, drift, outside = [] } = await registrar.inspect(identity, current, { signal });
+    const {
+      exists,
+      facts,
+      drift,
+      outside = [],
+    } = await registrar.inspect(identity, current, {
+      signal,
+      withSizes: true,
+    });
     if (!exists) return { state: "absent", facts, drift };
     // What was undeployed has no access on purpose: that is no drift.
     if (recorded === "retained") return { state: "retained", facts };

@@ -178,7 +178,9 @@ describe.skipIf(!server.available)("removal of everything below a prefix", () =>
         }),
       );
     await write(credentials, "free");
-    expect((await registrar.inspect(one, credentials, call())).facts).toMatchObject({ object_lock: true });
+    expect((await registrar.inspect(one, credentials, { ...call(), withSizes: true })).facts).toMatchObject({
+      object_lock: true,
+    });
 
     const removal = await registrar.unregister(one, { data: "delete" }, call());
     expect(removal.removed).toContain("1 object");
