@@ -15,7 +15,7 @@ export interface Login {
   readonly password: string;
 }
 
-/** The ways into the server. Each use opens its own connection, so that a dead one never hinders the next. */
+/** The ways into the server. */
 export interface Connector {
   /**
    * Runs `work` on a connection of the admin user, once more when it met a passing trouble: `work` must be idempotent.
@@ -25,13 +25,50 @@ export interface Connector {
 
   /** Does this login get in? Throws when that cannot be found out. */
   letsIn(login: Login, signal: AbortSignal): Promise<boolean>;
+
+  /** Ends the connections that are kept. */
+  close(): Promise<void>;
 }
 
 /** Connections at once, so that many deploys side by side do not use up the server's. */
 const AT_ONCE = 8;
+/**
+ * How long a connection of the admin user stays for whoever comes next: through one operation, which has several uses for it, and
+ * no longer, so that one which died unnoticed is hardly ever met.
+ */
+const KEPT_MS = 3_000;
 
 export function createConnector(settings: PostgresSettings): Connector {
   const limit = pLimit(AT_ONCE);
+  const kept = new Map<Sql, NodeJS.Timeout>();
+
+  function keep(sql: Sql): void {
+    kept.set(
+      sql,
+      setTimeout(() => void end(sql), KEPT_MS),
+    );
+  }
+
+  /** The one that was used last, as it is the least likely to be dead. */
+  function takeKept(): Sql | undefined {
+    const sql = [...kept.keys()].at(-1);
+    if (sql !== undefined) forget(sql);
+    return sql;
+  }
+
+  function forget(sql: Sql): void {
+    clearTimeout(kept.get(sql));
+    kept.delete(sql);
+  }
+
+  async function end(sql: Sql): Promise<void> {
+    forget(sql);
+    await sql.end({ timeout: 1 });
+  }
+
+  async function endKept(): Promise<void> {
+    await Promise.all([...kept.keys()].map(end));
+  }
 
   function connect(login: Login, database: string): Sql {
     const sql = postgres({
@@ -48,20 +85,21 @@ export function createConnector(settings: PostgresSettings): Connector {
       connection: { application_name: "tentacular", search_path: "pg_catalog" },
       onnotice: () => {},
       // Never a second connection: what follows in a transaction must not run outside of it.
-      onclose: () => void sql.end({ timeout: 0 }),
+      onclose: () => {
+        forget(sql);
+        void sql.end({ timeout: 0 });
+      },
     });
     return sql;
   }
 
-  /** Runs `work` on one connection; an abort cuts it. */
+  /** Runs `work` on a connection; an abort cuts it. One that went through it well goes to `after`, else it is ended. */
   async function using<T>(
-    login: Login,
-    database: string,
+    sql: Sql,
     signal: AbortSignal,
     work: (sql: Sql) => Promise<T>,
+    after: (sql: Sql) => unknown = end,
   ): Promise<T> {
-    signal.throwIfAborted();
-    const sql = connect(login, database);
     const { promise: aborted, reject } = Promise.withResolvers<never>();
     const onAbort = (): void => {
       reject(signal.reason);
@@ -69,17 +107,35 @@ export function createConnector(settings: PostgresSettings): Connector {
     };
     signal.addEventListener("abort", onAbort, { once: true });
     const result = work(sql);
+    void result.catch(() => {});
+    void aborted.catch(() => {});
     try {
-      return await Promise.race([result, aborted]);
+      const done = await Promise.race([result, aborted]);
+      await after(sql);
+      return done;
     } catch (error) {
       // The cut connection's own error may be first.
       signal.throwIfAborted();
+      await end(sql);
       throw error;
     } finally {
       signal.removeEventListener("abort", onAbort);
-      void result.catch(() => {});
-      void aborted.catch(() => {});
-      if (!signal.aborted) await sql.end({ timeout: 1 });
+    }
+  }
+
+  async function withAdmin<T>(
+    database: string,
+    signal: AbortSignal,
+    work: (sql: Sql) => Promise<T>,
+  ): Promise<T> {
+    signal.throwIfAborted();
+    if (database !== settings.database) return using(connect(settings, database), signal, work);
+    try {
+      return await using(takeKept() ?? connect(settings, database), signal, work, keep);
+    } catch (error) {
+      // Whatever ended this one may have ended the others too.
+      if (isTransient(error)) await endKept();
+      throw error;
     }
   }
 
@@ -87,7 +143,7 @@ export function createConnector(settings: PostgresSettings): Connector {
     asAdmin(signal, work, database = settings.database) {
       return limit(async () => {
         try {
-          return await pRetry(() => using(settings, database, signal, work), {
+          return await pRetry(() => withAdmin(database, signal, work), {
             retries: 1,
             minTimeout: 100,
             randomize: true,
@@ -104,7 +160,8 @@ export function createConnector(settings: PostgresSettings): Connector {
     letsIn(login, signal) {
       return limit(async () => {
         try {
-          await using(login, settings.database, signal, (sql) => sql`SELECT 1`);
+          signal.throwIfAborted();
+          await using(connect(login, settings.database), signal, (sql) => sql`SELECT 1`);
           return true;
         } catch (error) {
           signal.throwIfAborted();
@@ -114,6 +171,8 @@ export function createConnector(settings: PostgresSettings): Connector {
         }
       });
     },
+
+    close: endKept,
   };
 }
 

@@ -54,8 +54,7 @@ export const postgres = defineRegistrar({
         revertCreated(context, postgresNames(identity, installation), created, call),
       unregister: (identity, options, call) => unregister(context, identity, options, call),
       marks: (call) => marks(context, call),
-      // Every use has its own connection and closes it.
-      close: async () => {},
+      close: () => context.connector.close(),
     };
   },
 });

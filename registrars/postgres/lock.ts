@@ -1,3 +1,4 @@
+import { settleAll } from "../../src/settle.ts";
 import { run, type Sql, transaction } from "./connection.ts";
 import { errorCode } from "./errors.ts";
 
@@ -10,12 +11,14 @@ export async function locked<T>(sql: Sql, adminSchema: string, work: () => Promi
   const attempt = (): Promise<T> =>
     transaction(sql, async () => {
       // The idle limit ends the transaction of a server that died without a word.
-      await sql.unsafe(`
-        SET LOCAL search_path = pg_catalog;
-        SET LOCAL statement_timeout = '60s';
-        SET LOCAL idle_in_transaction_session_timeout = '15s'`);
-      await sql`LOCK TABLE ${sql(adminSchema)}.mutex IN EXCLUSIVE MODE`;
-      await sql`SET LOCAL lock_timeout = '5s'`;
+      await settleAll([
+        sql.unsafe(`
+          SET LOCAL search_path = pg_catalog;
+          SET LOCAL statement_timeout = '60s';
+          SET LOCAL idle_in_transaction_session_timeout = '15s'`),
+        sql`LOCK TABLE ${sql(adminSchema)}.mutex IN EXCLUSIVE MODE`,
+        sql`SET LOCAL lock_timeout = '5s'`,
+      ]);
       return work();
     });
   try {

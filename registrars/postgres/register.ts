@@ -1,6 +1,7 @@
 import { Unavailable } from "../../src/errors.ts";
 import type { Call, Credentials, Registration } from "../../src/exoskeleton/registrar.ts";
 import { newPassword, scramVerifier } from "../../src/scram.ts";
+import { settleAll } from "../../src/settle.ts";
 import type { Identity } from "../../src/tentacle/identity.ts";
 import { type Login, run, type Sql } from "./connection.ts";
 import type { PostgresContext } from "./context.ts";
@@ -103,23 +104,20 @@ async function mend(
 ): Promise<Mended> {
   return locked(sql, adminSchema(context.installation), async () => {
     const found: Difference[] = [];
-    const gaps = await closeGaps(sql, context.log);
-    for (let pass = 1; ; pass++) {
-      const state = await readState(sql, names);
+    const [gaps, first] = await settleAll([closeGaps(sql, context.log), readState(sql, names)]);
+    for (let pass = 1, state = first; ; pass++, state = await readState(sql, names)) {
       refuseForeign(state, names);
       const now = differences(state, names, current);
+      // Already there when the connection was cut after a commit, and this is the second try.
+      const isMissing = login !== undefined && !state.logins.some(({ name }) => name === login.name);
+      const make = isMissing ? createLogin(login.name, login.verifier, names) : [];
       if (now.length === 0) {
-        // Already there when the connection was cut after a commit, and this is the second try.
-        if (login !== undefined && !state.logins.some(({ name }) => name === login.name))
-          await run(sql, createLogin(login.name, login.verifier, names));
+        await run(sql, make);
         break;
       }
       if (pass > PASSES) throw notMended(now, context, undefined);
       try {
-        await run(
-          sql,
-          now.flatMap(({ fix }) => fix),
-        );
+        await run(sql, [...now.flatMap(({ fix }) => fix), ...make]);
       } catch (error) {
         throw errorCode(error) === "42501" ? notMended(now, context, error) : error;
       }

@@ -77,6 +77,8 @@ describe.skipIf(!server.available)("Postgres registrar when things go wrong", ()
       const { credentials } = await registrar.register(identity, undefined, call());
       // The server itself now refuses every write of the admin user.
       await root.unsafe(`ALTER ROLE ${settings.user} SET default_transaction_read_only = on`);
+      // It counts from the next session on.
+      await root`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = ${settings.user}`;
       try {
         expect(await registrar.register(identity, credentials, call())).toMatchObject({
           created: [],
