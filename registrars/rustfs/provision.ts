@@ -1,5 +1,6 @@
 import { Unavailable } from "../../src/errors.ts";
 import type { Credentials, Registration } from "../../src/exoskeleton/registrar.ts";
+import { settleAll } from "../../src/settle.ts";
 import type { Keys } from "./connection.ts";
 import { credentialsOf, keysOf } from "./credentials.ts";
 import { noBucket } from "./probe.ts";
@@ -110,13 +111,14 @@ async function prepare(
     await store.createBucket(signal);
     log.info({ bucket: store.bucket }, "made the bucket of the tentacles");
   }
-  if (record === undefined) {
-    const { count } = await store.countObjects(tenant.prefix, signal);
-    await store.writeRecord(tenant, { owner: tenant.owner }, signal);
-    if (count === 0) created.push(`prefix ${tenant.prefix}`);
-    else repaired.push(`the record of ${tenant.prefix} was missing`);
-  }
-  repaired.push(...(await dialect.mend(tenant, found, signal)));
+  const [mended, stored] = await settleAll([
+    dialect.mend(tenant, found, signal),
+    record === undefined && store.countObjects(tenant.prefix, signal),
+    record === undefined && store.writeRecord(tenant, { owner: tenant.owner }, signal),
+  ]);
+  if (stored !== false && stored.count === 0) created.push(`prefix ${tenant.prefix}`);
+  else if (stored !== false) repaired.push(`the record of ${tenant.prefix} was missing`);
+  repaired.push(...mended);
   if (found.policy === "absent" && found.users.length === 0) created.push(`policy ${tenant.base}`);
   return { created, repaired };
 }
