@@ -9,6 +9,7 @@ import { type Environment, loadServerConfig, type ServerConfig } from "./config.
 import { readEngineBundle } from "./engine/bundle.ts";
 import { findDeno } from "./engine/deno.ts";
 import { createExoskeleton, type Exoskeleton } from "./exoskeleton/exoskeleton.ts";
+import type { Deadlines } from "./exoskeleton/guard.ts";
 import { makePrivateFolder } from "./files.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { createOperations } from "./pipeline/index.ts";
@@ -51,6 +52,8 @@ export interface PlatformOptions {
   /** Learns every secret; a new one by default. */
   readonly redactor?: Redactor;
   readonly observer?: StepObserver;
+  /** How long a call of a service may take, where not as usual. */
+  readonly deadlines?: Deadlines;
 }
 
 /** Puts configuration, cluster, services and operations together. Throws InvalidInput for a bad configuration. */
@@ -70,6 +73,7 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
       ...("access" in cluster && { kubernetes: cluster.access }),
     },
     absent: options.absent,
+    deadlines: options.deadlines,
   });
   const countLocks = options.countLocks ?? ((take: Cluster["lock"]) => take);
   const unaudited = createOperations({

@@ -3,7 +3,7 @@ import type { ServiceConfig } from "../config.ts";
 import { InvalidInput, NotEnabled } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { ServiceFlag } from "../pipeline/operations.ts";
-import { guardRegistrar, unavailable } from "./guard.ts";
+import { type Deadlines, guardRegistrar, unavailable } from "./guard.ts";
 import { createProber, type Prober } from "./prober.ts";
 import type { Registrar, RegistrarContext, RegistrarDefinition } from "./registrar.ts";
 import { describeModes } from "./settings.ts";
@@ -40,6 +40,8 @@ export interface ExoskeletonOptions {
   readonly access?: Omit<RegistrarContext, "log" | "installation">;
   /** Why a service that could have been there is not, by service name: what `tntc up` could not start. */
   readonly absent?: Readonly<Record<string, string>>;
+  /** How long a call of a service may take, where not as usual. */
+  readonly deadlines?: Deadlines | undefined;
 }
 
 /** Puts the configured services together; connects to none of them yet. */
@@ -106,7 +108,7 @@ function createService(definition: RegistrarDefinition, options: ExoskeletonOpti
   async function make(): Promise<Registrar> {
     if (settings?.enabled !== true) throw notEnabled(definition, options);
     const registrar = await definition.create(settings.settings, { ...access, log, installation });
-    return guardRegistrar(definition, registrar, log);
+    return guardRegistrar(definition, registrar, log, options.deadlines);
   }
 
   async function registrar(): Promise<Registrar> {

@@ -1,6 +1,7 @@
 /** A server of its own process that does one operation and can end itself, as by SIGKILL, wherever it is told to. */
 import { createPlatform } from "../../src/platform.ts";
 import { goOnSchema, orderSchema, type Told } from "./orders.ts";
+import { PATIENT } from "./patient.ts";
 import { watchWire } from "./wire-points.ts";
 
 const tell = (told: Told): void => {
@@ -27,6 +28,7 @@ watchWire((edge, what) => {
 });
 const platform = await createPlatform({
   ...(stateDir !== undefined && { stateDir }),
+  deadlines: PATIENT,
   async observer(edge, name) {
     const point = `${edge} ${name}`;
     // Told to wait before it tells that it is there, so that no word to go on comes too early.

@@ -16,6 +16,7 @@ import { storeOf } from "../support/rustfs-registrar.ts";
 import type { Services } from "./census.ts";
 import { type ClusterView, viewApi, viewFiles } from "./cluster-view.ts";
 import type { Order } from "./orders.ts";
+import { PATIENT } from "./patient.ts";
 import { createServers, type Servers } from "./servers.ts";
 
 /** Real services, a server of this process that runs the tentacles, and server processes to kill. */
@@ -37,12 +38,14 @@ export async function missingServices(place: Place): Promise<string | undefined>
   return undefined;
 }
 
+const ALL_SERVICES = ["postgres", "nats", "rustfs"] as const;
+
 export function openStage(place: Place): Promise<Stage> {
   return place === "local" ? openLocalStage() : openKubernetesStage();
 }
 
 async function openLocalStage(): Promise<Stage> {
-  const platform = await createTestPlatform(inject("services"));
+  const platform = await createTestPlatform(inject("services"), ALL_SERVICES, {}, PATIENT);
   // From now on this process runs the tentacles of the state folder, so that a killed one need not.
   await platform.cluster.probe(freshCall().signal);
   return open(platform, freshName("faults"), viewFiles(platform.stateDir));
@@ -53,10 +56,12 @@ async function openKubernetesStage(): Promise<Stage> {
   if (!server.available) throw new Error(server.reason);
   const enclave = await createEnclave(server);
   const { name, kubeconfig, kubectl } = enclave;
-  const platform = await createTestPlatform(inject("services"), ["postgres", "nats", "rustfs"], {
-    TENTACULAR_CLUSTER: "kubernetes",
-    TENTACULAR_KUBECONFIG: kubeconfig,
-  });
+  const platform = await createTestPlatform(
+    inject("services"),
+    ALL_SERVICES,
+    { TENTACULAR_CLUSTER: "kubernetes", TENTACULAR_KUBECONFIG: kubeconfig },
+    PATIENT,
+  );
   const player = playPods(kubectl, name);
   const stage = await open(platform, name, viewApi(kubectl));
   // The engine, which the tentacles of an enclave share, is written by the first of them alone.

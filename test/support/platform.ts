@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Environment } from "../../src/config.ts";
+import { defaultDeadlines } from "../../src/exoskeleton/guard.ts";
 import type { OperationCall } from "../../src/pipeline/operations.ts";
 import { createPlatform, type Platform } from "../../src/platform.ts";
 import { createTestDatabase, type TestDatabase } from "../registrars/postgres-server.ts";
@@ -53,6 +54,7 @@ export async function createTestPlatform(
   services: TestServices,
   only: readonly (keyof TestServices)[] = ["postgres", "nats", "rustfs"],
   more: Environment = {},
+  deadlines = defaultDeadlines,
 ): Promise<TestPlatform> {
   const { environment, database } = await serviceEnvironment(services, only);
   const home = await mkdtemp(join(tmpdir(), "tentacular-platform-"));
@@ -64,7 +66,7 @@ export async function createTestPlatform(
     ...more,
   };
   const stateDir = join(home, "tentacular");
-  const platform = await createPlatform({ environment: settings, stateDir });
+  const platform = await createPlatform({ environment: settings, stateDir, deadlines });
   return {
     ...platform,
     stateDir,

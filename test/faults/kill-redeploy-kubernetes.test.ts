@@ -1,0 +1,4 @@
+import { describeKills } from "./kills.ts";
+import { scenarios } from "./stage.ts";
+
+await describeKills(scenarios.redeploy, "Kubernetes");
