@@ -1,4 +1,4 @@
-import type { ClusterObject } from "../../src/cluster/objects.ts";
+import { type ClusterObject, MANAGER } from "../../src/cluster/objects.ts";
 import type { Credentials } from "../../src/exoskeleton/registrar.ts";
 import type { Identity } from "../../src/tentacle/identity.ts";
 import type { KubernetesFloor } from "./kubernetes.ts";
@@ -17,6 +17,8 @@ export interface Prepared {
 export interface DeployFloor {
   /** Only what creates the resources: all services side by side, then all objects side by side. */
   bare(prepared: Prepared): Promise<void>;
+  /** The same and the record, all of it as the server's own: it then has one more tentacle, without a pod. */
+  asOurs(prepared: Prepared): Promise<void>;
   /** As far as the pod, with what the promises need. */
   promised(prepared: Prepared): Promise<void>;
   /** What is left when the pod is ready: the journal closed, the lock given back. */
@@ -55,6 +57,11 @@ export function createDeployFloor(
     async bare({ identity, objects, secretOf }) {
       const credentials = await inAll((service) => service.bare(identity));
       await kubernetes.apply([secretOf(credentials), ...objects]);
+    },
+
+    async asOurs({ identity, objects, secretOf, record }) {
+      const credentials = await inAll((service) => service.bare(identity));
+      await kubernetes.apply([record, secretOf(credentials), ...objects], { manager: MANAGER });
     },
 
     async promised({ identity, objects, secretOf, record }) {

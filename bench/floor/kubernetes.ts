@@ -6,11 +6,17 @@ import { objectNames } from "../../src/tentacle/manifests.ts";
 import type { KubernetesServer } from "../../test/support/kubernetes.ts";
 import { createSender } from "./http.ts";
 
-const MANAGER = "by-hand";
+const BY_HAND = "by-hand";
+
+export interface ApplyOptions {
+  readonly dryRun?: boolean;
+  /** In whose name; the server takes what was applied in its own for its own. */
+  readonly manager?: string;
+}
 
 /** The requests of a deploy to an API server, by Node's own HTTP client over kept connections. */
 export interface KubernetesFloor {
-  apply(objects: readonly ClusterObject[], options?: { readonly dryRun: boolean }): Promise<void>;
+  apply(objects: readonly ClusterObject[], options?: ApplyOptions): Promise<void>;
   /** What has to be known before anything is written: the enclave, the record, both Secrets. */
   read(identity: Identity): Promise<void>;
   lock(identity: Identity): Promise<void>;
@@ -29,11 +35,11 @@ export function createKubernetesFloor(server: KubernetesServer): KubernetesFloor
     send({ method: "GET", url: `${server.url}${path}`, headers: json, expect });
 
   return {
-    async apply(objects, { dryRun } = { dryRun: false }) {
+    async apply(objects, { dryRun = false, manager = BY_HAND } = {}) {
       await Promise.all(
         objects.map((object) => {
           const { path } = placeOf(object.kind, object.metadata.namespace, object.metadata.name);
-          const query = `fieldManager=${MANAGER}&force=true${dryRun ? "&dryRun=All" : ""}`;
+          const query = `fieldManager=${manager}&force=true${dryRun ? "&dryRun=All" : ""}`;
           const body = JSON.stringify(object);
           return send({ method: "PATCH", url: `${server.url}${path}?${query}`, headers: patch, body });
         }),
@@ -60,7 +66,7 @@ export function createKubernetesFloor(server: KubernetesServer): KubernetesFloor
           apiVersion: "coordination.k8s.io/v1",
           kind: "Lease",
           metadata: { name: `by-hand-${name}`, namespace: enclave },
-          spec: { holderIdentity: MANAGER, leaseDurationSeconds: 30 },
+          spec: { holderIdentity: BY_HAND, leaseDurationSeconds: 30 },
         }),
       });
     },

@@ -1,7 +1,7 @@
 import type { Prepared } from "../floor/deploy.ts";
 import { median, quantile, rotated, say, timed } from "../measure.ts";
 import type { Findings, Row } from "../report/row.ts";
-import { deployOne, deployWave } from "../world/waves.ts";
+import { deployAndTime, deployOne, deployWave } from "../world/waves.ts";
 import { startWorld, type World } from "../world/world.ts";
 import type { GroupOptions } from "./group.ts";
 
@@ -19,7 +19,7 @@ export async function run({ quick }: GroupOptions): Promise<Findings> {
   const world = await startWorld();
   try {
     say("the engine, the bucket, the lock of Postgres: once for all");
-    await deployOrThrow(world, world.nextName());
+    await deployAndTime(world, world.nextName());
     const rows = await oneAtATime(world, quick ? 16 : 100);
     for (const [atOnce, rounds] of [
       [16, quick ? 4 : 12],
@@ -38,7 +38,7 @@ async function oneAtATime(world: World, rounds: number): Promise<Row[]> {
   for (let round = -3; round < rounds; round++) {
     if (round % 10 === 0) say(`one at a time: ${round} of ${rounds}`);
     const name = world.nextName();
-    const sample = await inTurn(round + 3, 1, world, () => deployOrThrow(world, name));
+    const sample = await inTurn(round + 3, 1, world, () => deployAndTime(world, name));
     const redeploy = await timed(async () => {
       if ((await deployOne(world, name)).changed) throw new Error(`${name} was changed by the same again`);
     });
@@ -71,14 +71,6 @@ async function oneAtATime(world: World, rounds: number): Promise<Row[]> {
       against: [{ name: "first deploy", value: of("ours", 0.5), goal: 0.3 }],
     },
   ];
-}
-
-/** The whole of one deploy but the wait for its pod. */
-async function deployOrThrow(world: World, name: string): Promise<number> {
-  const { own, errors } = await deployWave(world, [name]);
-  const [ms] = own;
-  if (ms === undefined) throw new Error(`${name} was not deployed: ${errors.join()}`);
-  return ms;
 }
 
 async function manyAtOnce(world: World, atOnce: number, rounds: number): Promise<Row> {

@@ -64,6 +64,14 @@ export async function deployOne(
   return result;
 }
 
+/** The whole of one deploy but the wait for its pod; throws when it fails. */
+export async function deployAndTime(world: World, name: string): Promise<number> {
+  const { own, errors } = await deployWave(world, [name]);
+  const [ms] = own;
+  if (ms === undefined) throw new Error(`${name} was not deployed: ${errors.join()}`);
+  return ms;
+}
+
 /** Works on all items, a few at a time. */
 export async function atMost<T>(
   items: readonly T[],

@@ -44,6 +44,9 @@ export async function startWorld(): Promise<World> {
     startKubernetes(),
   ]);
   const enclave = await createEnclave(kubernetes);
+  // A controller would make it; the pods that are played need it, and the first of them come side by side.
+  const accounts = `/api/v1/namespaces/${enclave.name}/serviceaccounts`;
+  await enclave.kubectl.send("POST", accounts, { metadata: { name: "default" } });
   const environment = { ...backing.environment, ...clusterEnvironment(enclave) };
   const platform = await createPlatform({ environment });
   const { floor, close } = await createFloor(backing, kubernetes);
