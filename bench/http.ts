@@ -29,7 +29,7 @@ const { values } = parseArgs({
 const CLIENTS = Number(values.clients ?? (values.quick ? 40 : 200));
 const SECONDS = Number(values.seconds ?? (values.quick ? 10 : 60));
 const WARM_UP_SECONDS = values.quick ? 3 : 15;
-const REFUSALS = values.quick ? 500 : 4_000;
+const REFUSALS = values.quick ? 200 : 600;
 const TENANTS = 8;
 const SAMPLE_MS = 5_000;
 
@@ -50,15 +50,12 @@ try {
   await sample("started");
   say("refusals");
   const { means, spread } = await timeRefusals(server.url, token, REFUSALS);
-  const warmUp = createTally();
   const tally = createTally();
   say(`${CLIENTS} clients connect`);
-  const early = await gather(world, server.url, warmUp, CLIENTS);
+  const crowd = await gather(world, server.url, tally, CLIENTS);
   say(`warm-up of ${WARM_UP_SECONDS} s`);
-  await early.act(within(WARM_UP_SECONDS));
-  await early.close();
-  await clear(world, server.url);
-  const crowd = await gather(world, server.url, tally, CLIENTS, 2);
+  await crowd.act(within(WARM_UP_SECONDS));
+  tally.restart();
   await sample("after warm-up");
   say(`${SECONDS} s of load`);
   const before = await readFigures(metricsUrl);
@@ -68,21 +65,22 @@ try {
   const { cpuSeconds } = await readFigures(metricsUrl);
   await sample("end");
   const calls = [...tally.times.values()].reduce((sum, times) => sum + times.length, 0);
+  printTimes(tally);
   say("looking whether all is as it should be");
   await crowd.checkEnd();
   await crowd.close();
+
+  const { wrong } = tally;
+  console.log(
+    `${CLIENTS} clients, ${TENANTS} tenants, ${seconds.toFixed(0)} s: ${calls} calls, ${(calls / seconds).toFixed(0)} a second, ${(cpuSeconds - before.cpuSeconds).toFixed(0)} s of the server's CPU; wrong answers: ${wrong.length}; calls refused as they must be: ${tally.refused()}\n`,
+  );
+  printErrors(tally);
+  wrong.slice(0, 20).forEach((words) => console.log(`wrong: ${words}`));
+  say("removing all of it");
   await clear(world, server.url);
   // Connections that nobody uses are closed after ten seconds.
   await sleep(12_000);
   await sample("12 s after the last call");
-
-  const wrong = [...warmUp.wrong, ...tally.wrong];
-  console.log(
-    `${CLIENTS} clients, ${TENANTS} tenants, ${seconds.toFixed(0)} s: ${calls} calls, ${(calls / seconds).toFixed(0)} a second, ${(cpuSeconds - before.cpuSeconds).toFixed(0)} s of the server's CPU; wrong answers: ${wrong.length}; calls refused as they must be: ${tally.refused()}\n`,
-  );
-  printTimes(tally);
-  printErrors([warmUp, tally]);
-  wrong.slice(0, 20).forEach((words) => console.log(`wrong: ${words}`));
   printFigures();
   console.log();
   printTable(
@@ -143,10 +141,9 @@ function printTimes({ times }: Tally): void {
   console.log();
 }
 
-function printErrors(tallies: readonly Tally[]): void {
-  const errors = tallies.flatMap((one) => [...one.errors]);
-  console.log(`calls that failed: ${errors.reduce((sum, [, count]) => sum + count, 0)}`);
-  errors.forEach(([what, count]) => console.log(`  ${count} × ${what}`));
+function printErrors({ errors }: Tally): void {
+  console.log(`calls that failed: ${[...errors.values()].reduce((sum, count) => sum + count, 0)}`);
+  errors.forEach((count, what) => console.log(`  ${count} × ${what}`));
   console.log();
 }
 

@@ -9,7 +9,7 @@ export interface Refusals {
   readonly spread: number;
 }
 
-const WARM_UP = 200;
+const WARM_UP = 50;
 
 /** Asks without a right token, in turn in every way there is, each time over a connection that is already there. */
 export async function timeRefusals(url: string, token: string, samples: number): Promise<Refusals> {

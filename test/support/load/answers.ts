@@ -35,7 +35,10 @@ export const answers = {
     enclave: z.string(),
     enclaves: z.array(z.string()),
     cluster: z.looseObject({ available: z.boolean() }),
-    exo_services: z.record(z.string(), z.looseObject({ enabled: z.boolean(), available: z.boolean() })),
+    exo_services: z.record(
+      z.string(),
+      z.looseObject({ enabled: z.boolean(), available: z.boolean(), reason: z.string().optional() }),
+    ),
   }),
   logs: z.looseObject({ enclave: z.string(), name: z.string(), lines: z.array(z.string()) }),
   error: z.looseObject({ code: z.string(), message: z.string(), hint: z.string() }),

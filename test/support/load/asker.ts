@@ -19,6 +19,8 @@ export interface Asker {
   ): Promise<z.output<Schema> | undefined>;
   /** A call that must be refused with this code, and words that match. */
   refused(what: string, tool: string, args: Readonly<Record<string, unknown>>, as: Refused): Promise<void>;
+  /** Counts something that was told truly and should not be so. */
+  failed(what: string, how: string): void;
   /** Counts each field that is another than it must be. */
   compare(what: string, found: Expected, expected: Expected): void;
 }
@@ -89,6 +91,7 @@ export function createAsker({ client, tally, who, mayTellOf, enclavesIn }: Asker
         wrong(what, `was refused otherwise: ${result.text.slice(0, 300)}`);
       else tally.refuse();
     },
+    failed: (what, how) => tally.failed(what, oneLine(how)),
     compare(what, found, expected) {
       for (const [key, value] of Object.entries(expected))
         if (!isDeepStrictEqual(found[key], value))

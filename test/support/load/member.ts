@@ -86,7 +86,9 @@ export function createMember(options: MemberOptions): Member {
       await asker.refused("status of none", "status", own, unknown);
       return;
     }
-    const found = await asker.ask("status", "status", own, answers.status);
+    // A first deploy that failed has left nothing.
+    const mayFail = now.is === "unknown" ? "invalid_input" : undefined;
+    const found = await asker.ask("status", "status", own, answers.status, mayFail);
     if (found === undefined || now.is === "unknown") return;
     const { edition, revision } = now;
     const [state, workload, each] =
@@ -125,12 +127,11 @@ export function createMember(options: MemberOptions): Member {
       { ...found, enclaves: found.enclaves.toSorted() },
       { enclave, enclaves: enclaves.toSorted() },
     );
-    for (const service of ["postgres", "nats", "rustfs"])
-      asker.compare(
-        "enclave_info",
-        { service, ...found.exo_services[service] },
-        { enabled: true, available: true },
-      );
+    for (const service of ["postgres", "nats", "rustfs"]) {
+      const { enabled, available, reason = "" } = found.exo_services[service] ?? {};
+      asker.compare("enclave_info", { service, enabled }, { service, enabled: true });
+      if (available === false) asker.failed("enclave_info", `${service} is unavailable: ${reason}`);
+    }
   }
 
   async function logs(): Promise<void> {

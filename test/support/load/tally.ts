@@ -12,6 +12,8 @@ export interface Tally {
   failed(what: string, how: string): void;
   refuse(): void;
   isWrong(words: string): void;
+  /** Forgets how long calls took; what went wrong stays. */
+  restart(): void;
 }
 
 export function createTally(): Tally {
@@ -37,5 +39,6 @@ export function createTally(): Tally {
       refused += 1;
     },
     isWrong: (words) => void wrong.push(words),
+    restart: () => times.clear(),
   };
 }
