@@ -87,9 +87,8 @@ export async function startServe(options: ServeOptions = {}): Promise<RunningSer
   };
   const service = createMcpServerFactory({
     version: packageVersion(),
-    tools: config.http.readOnly
-      ? { ...tools, listed: tools.listed.filter(({ annotations }) => annotations.readOnlyHint) }
-      : tools,
+    tools,
+    readOnly: config.http.readOnly,
     host: async () => toolHost,
     sharesFiles: false,
     log,

@@ -66,9 +66,10 @@ it("offers nothing that changes anything when it is read-only", async () => {
   const listed = z.array(z.object({ name: z.string() })).parse(await client.listTools());
   expect(listed.map(({ name }) => name)).toEqual(["enclave_info", "status", "logs"]);
   expect(await client.call("enclave_info")).toMatchObject({ isError: false });
-  // The tool is not there: refused by the protocol, or by a result that says so.
-  const refused = await client.call("undeploy", { name: "x" }).catch((error: unknown) => String(error));
-  expect(JSON.stringify(refused)).toMatch(/undeploy not found/);
+  expect(await client.call("undeploy", { name: "x" })).toMatchObject({
+    isError: true,
+    structured: { code: "not_enabled", message: "undeploy changes something, and this server is read-only" },
+  });
   expect(client.instructions()).toMatch(/You may look, and change nothing/);
   expect(client.instructions()).not.toMatch(/deploy with|tntc secrets set/);
   await client.close();

@@ -144,6 +144,14 @@ export function authoriseOperations(
   };
 }
 
+/** For a tool that the caller may use in no enclave at all. It says nothing of any enclave. */
+export function scopeMissing(tool: string, scope: Scope, caller: Caller): NotEnabled {
+  const given = scopes.findLast((one) => caller.mayAnywhere(one)) ?? "none";
+  return new NotEnabled(`${tool} needs the scope ${scope}; ${caller.name} has ${given} at most`, {
+    hint: `Nothing was done, and calling it again changes nothing. Ask the operator to give ${caller.name} the scope ${scope} for an enclave in the server's policy file.`,
+  });
+}
+
 const FORCED = " with force";
 
 /** In the words of the cluster for an enclave that is not there. */

@@ -4,9 +4,9 @@ import {
   type InputRequiredResult,
   isInputRequiredResult,
 } from "@modelcontextprotocol/server";
-import { authoriseOperations } from "../callers/authorise.ts";
+import { authoriseOperations, scopeMissing } from "../callers/authorise.ts";
 import type { Caller } from "../callers/caller.ts";
-import { Internal, TentacularError, toTentacularError, Unavailable } from "../errors.ts";
+import { Internal, NotEnabled, TentacularError, toTentacularError, Unavailable } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { CallerGone, type Operations, type TraceContext } from "../pipeline/operations.ts";
 import type { Redactor } from "../redact.ts";
@@ -14,6 +14,7 @@ import { parseArguments } from "./arguments.ts";
 import { confirmed, type PersonAnswers } from "./confirm.ts";
 import { boundedReport, errorText } from "./error-text.ts";
 import type { Arguments, HostSource, Progress, RemoteHost, ToolHost } from "./host.ts";
+import type { Refused } from "./listed-tool.ts";
 import { stepProgress } from "./progress.ts";
 import { cut } from "./text.ts";
 import { checkedInput } from "./tool-schema.ts";
@@ -28,6 +29,8 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** Who calls, where callers have rights of their own; else it is the user of this machine, who may do everything. */
   readonly caller?: Caller;
+  /** The tool is not offered to this caller, and why. */
+  readonly refused?: Refused | undefined;
   /** The trace that the call belongs to, where its caller has one. */
   readonly trace?: TraceContext;
   /** Only when the caller asked for progress. */
@@ -94,6 +97,7 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
   ): Promise<CallOutcome> {
     const known = tools.get(name);
     if (known === undefined) throw new RangeError(`no tool is named ${name}`);
+    if (context.refused !== undefined) throw notOffered(name, context.refused, context.caller);
     const { tool } = known;
     const input = parseArguments(name, known.input, args);
     const confirmation = tool.confirm?.(input);
@@ -196,6 +200,13 @@ function stopped(tool: string): TentacularError {
   return new Unavailable(`${tool} had not ended when the server did`, {
     reason: "timeout",
     hint: "Call it again, now or when the server is back. What it had begun is in the tentacle's journal, and the same call goes on from there; while status says that it is running, wait.",
+  });
+}
+
+function notOffered(tool: string, refused: Refused, caller: Caller | undefined): TentacularError {
+  if (refused !== "read-only" && caller !== undefined) return scopeMissing(tool, refused, caller);
+  return new NotEnabled(`${tool} changes something, and this server is read-only`, {
+    hint: "Nothing was done. Tell the person what should be changed; it is done through another server, or after the operator unset TENTACULAR_HTTP_READ_ONLY.",
   });
 }
 

@@ -28,8 +28,13 @@ export interface ToolSet {
   load(): Promise<readonly Tool[]>;
 }
 
-/** A tool as one server offers it. */
+/** Why a tool is not offered: the server changes nothing, or the caller has this scope nowhere. */
+export type Refused = "read-only" | Scope;
+
+/** A tool as one server offers it, or refuses it. */
 export interface OfferedTool extends Omit<ListedTool, "input" | "output"> {
+  /** Present: it is in no list, and a call of it says why. */
+  readonly refused?: Refused;
   readonly advertised: {
     readonly input: StandardSchemaWithJSON<Arguments>;
     readonly output: StandardSchemaWithJSON;
@@ -39,7 +44,7 @@ export interface OfferedTool extends Omit<ListedTool, "input" | "output"> {
 /** Fits the tools to a server; throws when two have the same name. */
 export function offerTools(
   listed: readonly ListedTool[],
-  options: { readonly sharesFiles: boolean },
+  options: { readonly sharesFiles: boolean; readonly readOnly?: boolean },
 ): readonly OfferedTool[] {
   const names = new Set<string>();
   return listed.map(({ input, output, ...tool }) => {
@@ -47,6 +52,7 @@ export function offerTools(
     names.add(tool.name);
     return {
       ...tool,
+      ...(options.readOnly === true && !tool.annotations.readOnlyHint && { refused: "read-only" }),
       advertised: {
         input: advertise(isArguments, without(input, options.sharesFiles ? [] : (tool.localInput ?? []))),
         output: advertise(isAnything, output),
@@ -55,11 +61,28 @@ export function offerTools(
   });
 }
 
-/** The tools that a caller may use somewhere; what it may do with each where, the operations know. */
+/** The tools as a caller gets them: those that it may use nowhere are refused. What it may do with each other where, the operations know. */
 export function toolsFor(caller: Caller, offered: readonly OfferedTool[]): readonly OfferedTool[] {
-  return offered.filter(({ scope, annotations }) =>
-    caller.mayAnywhere(scope ?? (annotations.readOnlyHint ? "read" : "deploy")),
-  );
+  return offered.map((tool) => {
+    const scope = tool.scope ?? (tool.annotations.readOnlyHint ? "read" : "deploy");
+    return tool.refused !== undefined || caller.mayAnywhere(scope) ? tool : { ...tool, refused: scope };
+  });
+}
+
+/** As `tools/list` shows it. */
+export function shown({ name, title, description, annotations, advertised }: OfferedTool) {
+  return {
+    name,
+    title,
+    description,
+    annotations,
+    inputSchema: { ...schemaOf(advertised.input), type: "object" as const },
+    outputSchema: { ...schemaOf(advertised.output), type: "object" as const },
+  };
+}
+
+function schemaOf(advertised: StandardSchemaWithJSON): Record<string, unknown> {
+  return advertised["~standard"].jsonSchema.input({ target: "draft-2020-12" });
 }
 
 function without(schema: JsonSchema, hidden: readonly string[]): JsonSchema {

@@ -13,7 +13,7 @@ import { callerIn } from "./caller-info.ts";
 import { callerSignal } from "./caller-signal.ts";
 import type { HostSource } from "./host.ts";
 import { instructionsFor } from "./instructions.ts";
-import { offerTools, toolsFor, type ToolSet } from "./listed-tool.ts";
+import { offerTools, shown, toolsFor, type ToolSet } from "./listed-tool.ts";
 import { createCompletions, createLook } from "./look.ts";
 import { registerPrompts } from "./prompts.ts";
 import { registerResources } from "./resources.ts";
@@ -26,6 +26,8 @@ export interface McpServiceOptions {
   readonly host: HostSource;
   /** Caller and server see the same files: `deploy` then also takes a folder. */
   readonly sharesFiles: boolean;
+  /** Nothing that changes anything is offered, to nobody. */
+  readonly readOnly?: boolean;
   /** The host takes long to make: only tool calls, resources and prompts that are asked for make it, no list. */
   readonly lazyHost?: boolean;
   readonly log?: Logger;
@@ -69,7 +71,8 @@ export function createMcpServerFactory(options: McpServiceOptions): McpService {
     cutOff: async () => calls.cutOff(),
     create: ({ authInfo }) => {
       const who = authInfo === undefined ? undefined : callerIn(authInfo);
-      const offered = who === undefined ? all : toolsFor(who, all);
+      const known = who === undefined ? all : toolsFor(who, all);
+      const offered = known.filter(({ refused }) => refused === undefined);
       // Whatever asks, by a tool or by a look, asks as this caller.
       const caller: ToolCaller = {
         ...calls,
@@ -89,12 +92,15 @@ export function createMcpServerFactory(options: McpServiceOptions): McpService {
         },
       );
       const toCall = (context: ServerContext): CallContext => toCallContext(context, server);
-      for (const { name, title, description, annotations, advertised } of offered)
+      for (const { name, title, description, annotations, advertised, refused } of known)
         server.registerTool(
           name,
           { title, description, annotations, inputSchema: advertised.input, outputSchema: advertised.output },
-          (args, context) => caller.call(name, args, toCall(context)),
+          (args, context) => caller.call(name, args, { ...toCall(context), refused }),
         );
+      // The library would list all that it can answer. A tool that is refused is answered, with the reason, and in no list.
+      if (offered.length < known.length)
+        server.server.setRequestHandler("tools/list", () => ({ tools: offered.map(shown) }));
       registerResources(server, look, completions, toCall);
       registerPrompts(server, look, completions, toCall);
       return server;
