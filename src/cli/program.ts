@@ -425,15 +425,16 @@ export function createProgram(invoke: Invocation): Command {
     .command("config")
     .description("print the configuration of an MCP client")
     .addOption(new Option("--client <name>", "which client").choices(mcpClients).default("claude-desktop"))
-    .option("--url <url>", "for a server that runs elsewhere, its address")
+    .option("--url <url>", "for a server that runs elsewhere, its address (default: that of --env)")
+    .option("--oauth", "its provider asks for a login: no token stands in the configuration")
     .addHelpText(
       "after",
       examples(
         ["tntc mcp config --client vscode", ""],
-        ["tntc mcp config --client cursor --url https://tentacular.example.com/mcp", ""],
+        ["tntc mcp config --client cursor --env prod --oauth", "log in there in the browser"],
       ),
     )
-    .action((options: { client: string; url?: string }, command: Command) =>
+    .action((options: { client: string; url?: string; oauth?: boolean }, command: Command) =>
       run(command, async (io) => (await import("./commands/mcp.ts")).config(options, io)),
     );
   program.commandsGroup("Other:");

@@ -12,6 +12,8 @@ export interface ServerCommand {
 /** Where the server answers over HTTP. */
 export interface ServerUrl {
   readonly url: string;
+  /** The client gets its token from the server's OpenID provider: no token is configured. */
+  readonly oauth?: boolean | undefined;
 }
 
 export interface ClientConfig {
@@ -42,11 +44,27 @@ const places: Readonly<Record<McpClient, { readonly path: string; readonly hint:
   },
 };
 
+/** How a person logs in at the provider. */
+const logins: Readonly<Record<McpClient, string>> = {
+  "claude-desktop":
+    "A browser opens at the first start. A server with a public address can be added in Settings > Connectors instead.",
+  "claude-code": "Choose the server in /mcp, then Authenticate: a browser opens.",
+  cursor: "Cursor shows that it needs a login: a browser opens.",
+  vscode: "It asks at the first start: a browser opens.",
+};
+
 /** The configuration that makes `client` start our server over stdio, or call it where it runs. */
 export function clientConfig(client: McpClient, server: ServerCommand | ServerUrl): ClientConfig {
-  const entry = "url" in server ? remoteEntry(client, server.url) : localEntry(client, server);
+  const entry =
+    "url" in server
+      ? server.oauth === true
+        ? oauthEntry(client, server.url)
+        : tokenEntry(client, server.url)
+      : localEntry(client, server);
   const config = client === "vscode" ? { servers: entry, ...inputs(server) } : { mcpServers: entry };
-  return { text: `${JSON.stringify(config, null, 2)}\n`, ...places[client] };
+  const { path, hint } = places[client];
+  const login = "url" in server && server.oauth === true ? `\n${logins[client]}` : "";
+  return { text: `${JSON.stringify(config, null, 2)}\n`, path, hint: `${hint}${login}` };
 }
 
 /** The variable that a client takes the token from, so that its file does not hold it. */
@@ -59,7 +77,20 @@ function localEntry(client: McpClient, { command, args, env }: ServerCommand) {
   };
 }
 
-function remoteEntry(client: McpClient, url: string) {
+/** All four find the provider by what the server answers to a call without a token (RFC 9728). */
+function oauthEntry(client: McpClient, url: string) {
+  switch (client) {
+    case "claude-desktop":
+      return { tentacular: { command: "npx", args: ["-y", "mcp-remote", url] } };
+    case "cursor":
+      return { tentacular: { url } };
+    case "claude-code":
+    case "vscode":
+      return { tentacular: { type: "http", url } };
+  }
+}
+
+function tokenEntry(client: McpClient, url: string) {
   switch (client) {
     case "claude-desktop":
       // Its file knows commands only, and gives them no environment but what stands here.
@@ -85,7 +116,7 @@ function authorization(token: string) {
 
 /** VS Code asks for it once and keeps it among its secrets. */
 function inputs(server: ServerCommand | ServerUrl) {
-  if (!("url" in server)) return {};
+  if (!("url" in server) || server.oauth === true) return {};
   const description = "Token of the Tentacular server";
   return { inputs: [{ type: "promptString", id: "tentacular-token", description, password: true }] };
 }

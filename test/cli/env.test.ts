@@ -138,6 +138,32 @@ describe("a file that is not understood", () => {
   });
 });
 
+describe("the configuration of an MCP client", () => {
+  it.each<[string[], Record<string, string>, RegExp]>([
+    [[], {}, /prod\.invalid[^"]*\/mcp"/],
+    [["--env", "lab"], {}, /lab\.invalid/],
+    [[], { TENTACULAR_ENV: "lab" }, /lab\.invalid/],
+    [["--url", "https://other.invalid"], { TENTACULAR_ENV: "lab" }, /"https:\/\/other\.invalid\/mcp"/],
+    [["--env", "local"], {}, /"args": \[\s*"[^"]*",\s*"mcp"/],
+  ])("%j with %j is for the server that is meant", async (args, env, wanted) => {
+    const { run } = await home(two);
+    const { code, stdout, stderr } = await run(["mcp", "config", "--client", "cursor", ...args], env);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(wanted);
+    // What nobody said on this command line is told.
+    expect(stderr.includes("It calls the environment")).toBe(
+      !args.includes("--url") && !args.includes("local"),
+    );
+  });
+
+  it("asks for no login at a server of this machine", async () => {
+    const { run } = await home(two);
+    const { code, stderr } = await run(["mcp", "config", "--env", "local", "--oauth"]);
+    expect(code).toBe(2);
+    expect(stderr).toContain("--url URL or --env NAME");
+  });
+});
+
 describe("which server", () => {
   it.each<[string[], Record<string, string>, string]>([
     [[], {}, "prod.invalid"],

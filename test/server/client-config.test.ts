@@ -41,7 +41,8 @@ const command = {
   args: z.array(z.string()),
   env: z.record(z.string(), z.string()).optional(),
 };
-const headers = (token: RegExp) => z.strictObject({ Authorization: z.string().regex(token) });
+/** Absent where the client logs in by itself. */
+const headers = (token: RegExp) => z.strictObject({ Authorization: z.string().regex(token) }).optional();
 const documented = {
   "claude-desktop": z.strictObject({ mcpServers: z.record(z.string(), z.strictObject(command)) }),
   "claude-code": z.strictObject({
@@ -88,8 +89,16 @@ const documented = {
 };
 
 it.each(mcpClients)("prints for %s what its documentation asks for, here and elsewhere", (client) => {
-  for (const where of [server, { url: "https://tentacular.example.com/mcp" }])
+  const url = "https://tentacular.example.com/mcp";
+  for (const where of [server, { url }, { url, oauth: true }])
     documented[client].parse(JSON.parse(clientConfig(client, where).text));
+});
+
+it.each(mcpClients)("configures no token for %s where it logs in at the provider", (client) => {
+  const { text, hint } = clientConfig(client, { url: "https://tentacular.example.com/mcp", oauth: true });
+  expect(text).not.toMatch(/authorization|token|inputs|env/i);
+  expect(text).toContain("https://tentacular.example.com/mcp");
+  expect(hint).toMatch(/browser opens/);
 });
 
 it("is documented for a server that runs elsewhere", async () => {

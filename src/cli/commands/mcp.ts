@@ -10,22 +10,36 @@ export async function run(): Promise<ExitCode> {
   return exitCodes.ok;
 }
 
-/** Prints the configuration with which an MCP client starts this very program. */
+/** Prints the configuration with which an MCP client starts this very program, or calls the server that is meant. */
 export async function config(
-  { client: asked, url }: { readonly client: string; readonly url?: string },
-  { output }: CommandIo,
+  asked: { readonly client: string; readonly url?: string; readonly oauth?: boolean },
+  io: CommandIo,
 ): Promise<ExitCode> {
-  const { clientConfig, mcpClients } = await import("../../server/client-config.ts");
-  const client = mcpClients.find((known) => known === asked);
+  const [{ clientConfig, mcpClients }, { serverUrl }] = await Promise.all([
+    import("../../server/client-config.ts"),
+    import("../client.ts"),
+  ]);
+  const client = mcpClients.find((known) => known === asked.client);
   if (client === undefined)
-    throw new InvalidInput(`${asked} is no client that tntc knows`, {
+    throw new InvalidInput(`${asked.client} is no client that tntc knows`, {
       hint: `Known: ${mcpClients.join(", ")}.`,
+    });
+  const { server, saidBy, environment } = asked.url === undefined ? io.target() : { server: asked.url };
+  if (server === undefined && asked.oauth === true)
+    throw new InvalidInput("a server that the client starts itself asks nobody to log in", {
+      hint: "Leave --oauth out, or name the server that runs elsewhere: --url URL or --env NAME.",
     });
   const { text, path, hint } = clientConfig(
     client,
-    url === undefined ? { command: process.execPath, args: [programFile(), "mcp"] } : { url },
+    server === undefined
+      ? { command: process.execPath, args: [programFile(), "mcp"] }
+      : { url: serverUrl(server).href, oauth: asked.oauth },
   );
-  await output.result(JSON.parse(text), () => text);
-  output.note(output.noteStyle.dim(`Put it into ${path}\n${hint}`));
+  await io.output.result(JSON.parse(text), () => text);
+  const chosen =
+    server === undefined || saidBy === undefined
+      ? ""
+      : `It calls ${environment === undefined ? server : `the environment ${environment}`}, as ${saidBy} says; with --env local it starts the server of this machine.\n`;
+  io.output.note(io.output.noteStyle.dim(`${chosen}Put it into ${path}\n${hint}`));
   return exitCodes.ok;
 }
