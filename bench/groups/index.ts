@@ -10,6 +10,7 @@ export const groups: readonly Group[] = [
     title: "the same with more and more tentacles present",
     load: () => import("./growth.ts"),
   },
+  { name: "memory", title: "memory of the server", load: () => import("./memory.ts") },
   { name: "engine", title: "engines", load: () => import("./engine.ts") },
   { name: "size", title: "sizes", load: () => import("./size.ts") },
 ];
