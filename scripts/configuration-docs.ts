@@ -22,6 +22,8 @@ A secret can come from a file instead: \`<NAME>_FILE\` holds the path. No secret
 
 \`tntc up\` sets what belongs to the services that it starts itself; a service that the environment points elsewhere is not started.
 
+How long the server waits for a service that is slow or down is in [monitoring.md](monitoring.md#when-a-service-is-slow-silent-or-down).
+
 ## Server
 
 ${table(coreSettings)}

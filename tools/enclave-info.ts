@@ -25,6 +25,7 @@ export const enclaveInfo = defineTool({
         enabled: z.boolean(),
         available: z.boolean(),
         reason: z.string().optional(),
+        since: z.string().optional(),
         version: z.string().optional(),
         dependency: z.string(),
         summary: z.string(),

@@ -138,7 +138,19 @@ export function openSystemAccount(options: SystemOptions): SystemAccount {
     }
   }
 
-  /** Works on the connection; once more on a new one, when the server had closed it unnoticed. */
+  /** The next call opens another: this one got no answer, and is closed should it get one yet. */
+  function abandon(opening: Promise<Opened>): void {
+    if (current === opening) current = undefined;
+    void opening.then(
+      ({ nats }) => nats.close(),
+      () => undefined,
+    );
+  }
+
+  /**
+   * Works on the connection; once more on a new one, when the server had closed it unnoticed, or when its opening, begun before
+   * this call, fails: the server may just have come back.
+   */
   async function use<T>(
     attempted: string,
     signal: AbortSignal,
@@ -146,14 +158,18 @@ export function openSystemAccount(options: SystemOptions): SystemAccount {
   ): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       let opened: Opened | undefined;
+      const earlier = current;
+      const opening = connection();
       try {
-        opened = await within(signal, connection());
+        opened = await within(signal, opening);
         return await within(AbortSignal.any([signal, opened.lost]), work(opened.nats));
       } catch (error) {
         // Nobody answered on a connection that stood, perhaps by half: the next call makes a new one.
-        if (isTimeout(signal.reason)) void opened?.nats.close();
+        if (isTimeout(signal.reason)) abandon(opening);
         signal.throwIfAborted();
-        if (attempt === 1 && opened?.nats.isClosed() === true && !isTimeout(error)) continue;
+        const isStale =
+          opened === undefined ? opening === earlier : opened.nats.isClosed() && !isTimeout(error);
+        if (attempt === 1 && isStale) continue;
         throw explain(error, attempted, address);
       }
     }

@@ -10,12 +10,13 @@ import { errorCode } from "./errors.ts";
 export async function locked<T>(sql: Sql, adminSchema: string, work: () => Promise<T>): Promise<T> {
   const attempt = (): Promise<T> =>
     transaction(sql, async () => {
-      // The idle limit ends the transaction of a server that died without a word.
+      // The idle limit ends the transaction of a server that died without a word, and with it the lock: long before others who
+      // wait for that are out of time.
       await settleAll([
         sql.unsafe(`
           SET LOCAL search_path = pg_catalog;
           SET LOCAL statement_timeout = '60s';
-          SET LOCAL idle_in_transaction_session_timeout = '15s'`),
+          SET LOCAL idle_in_transaction_session_timeout = '5s'`),
         sql`LOCK TABLE ${sql(adminSchema)}.mutex IN EXCLUSIVE MODE`,
         sql`SET LOCAL lock_timeout = '5s'`,
       ]);

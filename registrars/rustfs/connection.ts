@@ -18,6 +18,8 @@ export interface Connection {
   readonly ca: string | undefined;
   readonly httpAgent: HttpAgent;
   readonly httpsAgent: HttpsAgent;
+  /** Closes the sockets that wait for a request: where one of them got no answer, the others may be as dead. */
+  forgetIdle(): void;
   close(): void;
 }
 
@@ -41,6 +43,11 @@ export async function createConnection(settings: RustfsSettings): Promise<Connec
     ca,
     httpAgent,
     httpsAgent,
+    forgetIdle() {
+      for (const agent of [httpAgent, httpsAgent])
+        for (const sockets of Object.values(agent.freeSockets))
+          sockets?.forEach((socket) => socket.destroy());
+    },
     close() {
       httpAgent.destroy();
       httpsAgent.destroy();

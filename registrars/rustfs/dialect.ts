@@ -10,6 +10,10 @@ import type { Tenant } from "./tenant.ts";
 export interface IdentityDialect {
   /** Checks of the self-test that this kind of service is known to fail; told in status, not refused. */
   readonly knownGaps: readonly CheckName[];
+  /** How long new keys and rights may take until they are known everywhere, in milliseconds. */
+  readonly propagationMs: number;
+  /** How long one call may take, where that is longer than for other services. */
+  readonly callDeadlineMs?: number;
   /** Asks, as administrator, what the other methods will need; throws when it is refused or spoken in vain. */
   check(signal: AbortSignal): Promise<void>;
   /** Every user and the policy of `tenant`, as they are. */

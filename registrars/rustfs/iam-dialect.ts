@@ -122,6 +122,8 @@ export function createIamDialect(connection: Connection, { bucket, endpoint }: I
 
   return {
     knownGaps: [],
+    propagationMs: 20_000,
+    callDeadlineMs: 40_000,
 
     async check(signal) {
       await iam.send(new ListUsersCommand({ PathPrefix: PATH, MaxItems: 1 }), { abortSignal: signal });

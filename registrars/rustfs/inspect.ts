@@ -84,7 +84,7 @@ async function accessOf(
   const item = `access key ${keys.accessKeyId}`;
   if (!users.some(({ accessKeys }) => accessKeys.includes(keys.accessKeyId)))
     return { item, problem: "is missing" };
-  if (!(await canLogIn(store, tenant, keys, { patient: false, signal }))) return { item, problem: REFUSED };
+  if (!(await canLogIn(store, tenant, keys, { patienceMs: 0, signal }))) return { item, problem: REFUSED };
   return "works";
 }
 

@@ -25,8 +25,8 @@ export async function provision(
 
   const left = await sweepCutOff(workshop, tenant, seen, keys, signal);
   const { repaired } = await prepare(workshop, tenant, seen, signal);
-  const patient = repaired.length > 0;
-  if (await canLogIn(workshop.store, tenant, keys, { patient, signal }))
+  const patienceMs = repaired.length > 0 ? workshop.dialect.propagationMs : 0;
+  if (await canLogIn(workshop.store, tenant, keys, { patienceMs, signal }))
     return {
       credentials: credentialsOf(workshop.settings, workshop.connection, tenant, keys),
       created: [],

@@ -34,7 +34,7 @@ export async function createRustfsRegistrar(
       ? createRustfsDialect(connection, bucket)
       : createIamDialect(connection, { bucket, endpoint: iamEndpoint(settings) });
   const workshop: Workshop = { settings, connection, store, dialect, log };
-  const probe = createProbe(workshop);
+  const ask = createProbe(workshop);
   const tenantOf = (identity: Parameters<Registrar["names"]>[0]) => createTenant(identity, installation);
 
   /** Runs one method: refused where the keys are everybody's, its errors put in words. */
@@ -44,6 +44,7 @@ export async function createRustfsRegistrar(
     try {
       return await work();
     } catch (error) {
+      if (signal.aborted) connection.forgetIdle();
       signal.throwIfAborted();
       throw explain(error, attempted, settings);
     }
@@ -56,8 +57,11 @@ export async function createRustfsRegistrar(
     },
 
     async probe(signal) {
-      if (refusal === undefined) return probe(signal);
-      return { available: false, reason: refusal.message, remedy: refusal.hint, latencyMs: 0 };
+      if (refusal !== undefined)
+        return { available: false, reason: refusal.message, remedy: refusal.hint, latencyMs: 0 };
+      const probe = await ask(signal);
+      if (signal.aborted) connection.forgetIdle();
+      return probe;
     },
 
     register: (identity, previous, call) =>
@@ -116,6 +120,8 @@ export async function createRustfsRegistrar(
     async close() {
       connection.close();
     },
+
+    ...(dialect.callDeadlineMs !== undefined && { callDeadlineMs: dialect.callDeadlineMs }),
   };
 }
 

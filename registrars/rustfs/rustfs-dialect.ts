@@ -67,6 +67,7 @@ export function createRustfsDialect(connection: Connection, bucket: string): Ide
     // RustFS 1.0.1 takes a request header `prefix` for the condition s3:prefix. It shows the keys of the whole bucket,
     // not their contents; no policy closes it, a proxy that drops the header does.
     knownGaps: ["list-by-header"],
+    propagationMs: 8_000,
 
     async check(signal) {
       // Any policy will do: RustFS alone answers that there is none of this name.

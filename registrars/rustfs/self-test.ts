@@ -24,8 +24,6 @@ import { type CheckName, allowedChecks, refusedChecks } from "./self-test-names.
 import type { Tenant } from "./tenant.ts";
 
 const EMPTY_SHA256 = createHash("sha256").digest("hex");
-/** How long a service may take until new keys and rights are known everywhere. */
-const PROPAGATION_MS = 20_000;
 
 export interface SelfTestOptions {
   readonly connection: Connection;
@@ -43,11 +41,12 @@ export interface SelfTestOptions {
  * the keys cannot do what they must, is swept before their user is removed.
  */
 export async function selfTest(options: SelfTestOptions): Promise<readonly CheckName[]> {
-  const { store, tenant, versioned, signal } = options;
+  const { store, dialect, tenant, versioned, signal } = options;
   const checks = checksOf(options, selfTestKeys(tenant));
   /** Side by side; gives those that cannot be done. */
   const deniedOf = async (names: readonly CheckName[]): Promise<readonly CheckName[]> => {
-    const done = await settleAll(names.map((name) => eventually(checks[name], signal)));
+    const patience = dialect.propagationMs;
+    const done = await settleAll(names.map((name) => eventually(checks[name], patience, signal)));
     return names.filter((_, index) => done[index] === false);
   };
   const grantedOf = async (names: readonly CheckName[]): Promise<readonly CheckName[]> => {
@@ -137,13 +136,17 @@ function unlessEnded(error: unknown): void {
 }
 
 /** Does it succeed, now or when the keys and rights have spread? */
-async function eventually(check: () => Promise<unknown>, signal: AbortSignal): Promise<boolean> {
+async function eventually(
+  check: () => Promise<unknown>,
+  patienceMs: number,
+  signal: AbortSignal,
+): Promise<boolean> {
   try {
     await pRetry(check, {
       retries: 30,
       minTimeout: 50,
       maxTimeout: 2_000,
-      maxRetryTime: PROPAGATION_MS,
+      maxRetryTime: patienceMs,
       signal,
       shouldRetry: ({ error }) => isNotYetKnown(error),
     });
@@ -166,17 +169,17 @@ async function isRefused(name: CheckName, check: () => Promise<unknown>): Promis
   }
 }
 
-/** Do `keys` reach the tentacle's prefix? `patient` waits for what was just mended to spread. */
+/** Do `keys` reach the tentacle's prefix? With patience, what was just mended has that long to spread. */
 export async function canLogIn(
   store: ObjectStore,
   tenant: Tenant,
   keys: Keys,
-  { patient, signal }: { readonly patient: boolean; readonly signal: AbortSignal },
+  { patienceMs, signal }: { readonly patienceMs: number; readonly signal: AbortSignal },
 ): Promise<boolean> {
   const client = store.clientAs(keys);
   const request = { Bucket: store.bucket, Prefix: tenant.prefix, MaxKeys: 1 };
   const list = () => client.send(new ListObjectsV2Command(request), { abortSignal: signal });
-  if (patient) return eventually(list, signal);
+  if (patienceMs > 0) return eventually(list, patienceMs, signal);
   try {
     await list();
     return true;

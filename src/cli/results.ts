@@ -43,6 +43,7 @@ export const enclaveInfoSchema = z.object({
       enabled: z.boolean(),
       available: z.boolean(),
       reason: z.string().optional(),
+      since: z.string().optional(),
       version: z.string().optional(),
       dependency: z.string(),
       summary: z.string(),

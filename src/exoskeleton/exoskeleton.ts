@@ -71,12 +71,12 @@ export function createExoskeleton(options: ExoskeletonOptions): Exoskeleton {
       fields: definition.fields.map(({ name }) => name),
     };
     if (!enabled) return { ...base, available: false, reason: offHint(definition, options) };
-    const { available, reason, remedy, version } = await service.prober.glance(signal);
+    const { available, reason, remedy, version, since } = await service.prober.glance(signal);
     const why = [reason, remedy].filter((text) => text !== undefined).join("; ");
     return {
       ...base,
       available,
-      ...(!available && { reason: why }),
+      ...(!available && { reason: why, ...(since !== undefined && { since }) }),
       ...(version !== undefined && { version }),
     };
   }
@@ -108,7 +108,8 @@ function createService(definition: RegistrarDefinition, options: ExoskeletonOpti
   async function make(): Promise<Registrar> {
     if (settings?.enabled !== true) throw notEnabled(definition, options);
     const registrar = await definition.create(settings.settings, { ...access, log, installation });
-    return guardRegistrar(definition, registrar, log, options.deadlines);
+    const { deadlines } = options;
+    return guardRegistrar(definition, registrar, { log, circuit: prober, deadlines });
   }
 
   async function registrar(): Promise<Registrar> {
@@ -121,22 +122,24 @@ function createService(definition: RegistrarDefinition, options: ExoskeletonOpti
     }
   }
 
+  const prober = createProber(async (signal) => {
+    try {
+      return await (await registrar()).probe(signal);
+    } catch (error) {
+      log.warn({ service: definition.service, err: error }, "registrar could not be made");
+      return {
+        available: false,
+        reason: "its client could not be set up; the server's log has the cause",
+        latencyMs: 0,
+      };
+    }
+  });
+
   return {
     definition,
     enabled: settings?.enabled === true,
     registrar,
-    prober: createProber(async (signal) => {
-      try {
-        return await (await registrar()).probe(signal);
-      } catch (error) {
-        log.warn({ service: definition.service, err: error }, "registrar could not be made");
-        return {
-          available: false,
-          reason: "its client could not be set up; the server's log has the cause",
-          latencyMs: 0,
-        };
-      }
-    }),
+    prober,
     async close() {
       const registrar = await made?.catch(() => undefined);
       await registrar?.close();

@@ -1,26 +1,43 @@
-import { Conflict, TentacularError, Unavailable } from "../errors.ts";
+import { Conflict, TentacularError, Unavailable, type UnavailableReason } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import type { Prober, Seen } from "./prober.ts";
 import type { Call, Probe, Registrar, RegistrarDefinition } from "./registrar.ts";
 
 /** How long one call may take, in milliseconds. */
 export interface Deadlines {
   readonly probe: number;
   readonly call: number;
-  /** Removal of data: the only call whose work grows with what a tenant stored. */
+  /** The list of all tentacles that a service knows of: its work grows with how many there are. */
+  readonly list: number;
+  /** Removal of data: the call whose work grows with what a tenant stored. */
   readonly removal: number;
+  /** How long a removal may go on without a sign of progress: longer than the longest single request of any service. */
+  readonly silence: number;
 }
 
-export const defaultDeadlines: Deadlines = { probe: 3_000, call: 30_000, removal: 15 * 60_000 };
+export const defaultDeadlines: Deadlines = {
+  probe: 3_000,
+  call: 15_000,
+  list: 60_000,
+  removal: 15 * 60_000,
+  silence: 75_000,
+};
+
+export interface GuardOptions {
+  readonly log: Logger;
+  /** The service's circuit: once a call found it out of reach, the next ones ask whether it answers before they try. */
+  readonly circuit?: Pick<Prober, "ifDown" | "fell">;
+  readonly deadlines?: Deadlines | undefined;
+}
 
 /**
  * Puts around a registrar, once, what every service needs alike: a deadline on each call even when the client library
- * ignores the signal, error texts that name the service, and a log line for each call that failed.
+ * ignores the signal, the circuit, error texts that name service and call, and a log line for each call that failed.
  */
 export function guardRegistrar(
   definition: RegistrarDefinition,
   registrar: Registrar,
-  log: Logger,
-  deadlines: Deadlines = defaultDeadlines,
+  { log, circuit, deadlines = defaultDeadlines }: GuardOptions,
 ): Registrar {
   const { service } = definition;
   const callMs = registrar.callDeadlineMs ?? deadlines.call;
@@ -28,17 +45,31 @@ export function guardRegistrar(
   async function guarded<T, C extends Call>(
     what: string,
     call: C,
-    milliseconds: number,
+    allowed: Allowed,
     work: (call: C) => Promise<T>,
   ): Promise<T> {
-    const deadline = AbortSignal.timeout(milliseconds);
-    const signal = AbortSignal.any([call.signal, deadline]);
+    const ms = Math.min(allowed.ms, call.withinMs ?? Infinity);
+    const deadline = startDeadline({ ...allowed, ms });
+    const signal = AbortSignal.any([call.signal, deadline.signal]);
+    const progress = (message: string): void => {
+      deadline.heard();
+      call.progress?.(message);
+    };
+    let down: Seen | undefined;
     try {
-      return await Promise.race([work({ ...call, signal }), rejectOnAbort(signal)]);
+      down = await circuit?.ifDown(signal);
+      if (down === undefined)
+        return await Promise.race([work({ ...call, signal, progress }), rejectOnAbort(signal)]);
     } catch (error) {
       log.warn({ service, call: what, err: error }, "registrar call failed");
-      throw named(definition, what, error, deadline.aborted);
+      const shown = named(definition, what, error, deadline.lateBy());
+      if (shown instanceof Unavailable && OUT_OF_REACH.includes(shown.reason))
+        circuit?.fell(reasonOf(definition, shown));
+      throw shown;
+    } finally {
+      deadline.clear();
     }
+    throw unavailable(definition, `${down.reason ?? "no reason given"} (${what})`, down.remedy);
   }
 
   return {
@@ -59,22 +90,25 @@ export function guardRegistrar(
       }
     },
     register: (identity, previous, call) =>
-      guarded("provision", call, callMs, (bounded) => registrar.register(identity, previous, bounded)),
+      guarded("provision", call, { ms: callMs }, (bounded) =>
+        registrar.register(identity, previous, bounded),
+      ),
     inspect: (identity, current, call) =>
-      guarded("inspect", call, callMs, (bounded) => registrar.inspect(identity, current, bounded)),
+      guarded("inspect", call, { ms: callMs }, (bounded) => registrar.inspect(identity, current, bounded)),
     rotate: (identity, previous, call) =>
-      guarded("rotate", call, callMs, (bounded) => registrar.rotate(identity, previous, bounded)),
+      guarded("rotate", call, { ms: callMs }, (bounded) => registrar.rotate(identity, previous, bounded)),
     retire: (identity, current, call) =>
-      guarded("retire old credentials of", call, callMs, (bounded) =>
+      guarded("retire old credentials", call, { ms: callMs }, (bounded) =>
         registrar.retire(identity, current, bounded),
       ),
     revert: (identity, created, call) =>
-      guarded("undo", call, callMs, (bounded) => registrar.revert(identity, created, bounded)),
+      guarded("undo", call, { ms: callMs }, (bounded) => registrar.revert(identity, created, bounded)),
     unregister: (identity, options, call) =>
-      guarded("remove", call, deadlines.removal, (bounded) =>
+      guarded("remove", call, { ms: deadlines.removal, silentMs: deadlines.silence }, (bounded) =>
         registrar.unregister(identity, options, bounded),
       ),
-    marks: (call) => guarded("list what it has", call, callMs, (bounded) => registrar.marks(bounded)),
+    marks: (call) =>
+      guarded("list what it has", call, { ms: deadlines.list }, (bounded) => registrar.marks(bounded)),
     close: () => registrar.close(),
   };
 }
@@ -95,22 +129,32 @@ export function unavailable(
   });
 }
 
+/** Failures that say something of the service itself, not of what was asked of it. */
+const OUT_OF_REACH: readonly UnavailableReason[] = ["unreachable", "timeout"];
+
+function reasonOf({ service }: RegistrarDefinition, { message }: Unavailable): string {
+  return message.replace(`exoskeleton: ${service} unavailable: `, "");
+}
+
 function named(
   definition: RegistrarDefinition,
   what: string,
   error: unknown,
-  timedOut: boolean,
+  lateBy: number | undefined,
 ): TentacularError {
   const { service } = definition;
-  if (timedOut)
-    return new Unavailable(`exoskeleton: ${service} unavailable: no answer in time (${what})`, {
-      reason: "timeout",
-      service,
-      cause: error,
-      hint: `Repeat the call: what was begun is finished then. If it stays so, ask the operator to look at ${service}.`,
-    });
+  if (lateBy !== undefined)
+    return new Unavailable(
+      `exoskeleton: ${service} unavailable: no answer within ${lateBy / 1000} s (${what})`,
+      {
+        reason: "timeout",
+        service,
+        cause: error,
+        hint: `Repeat the call: what was begun is finished then. If it stays so, ask the operator to look at ${service}.`,
+      },
+    );
   if (error instanceof Unavailable)
-    return new Unavailable(`exoskeleton: ${service} unavailable: ${error.message}`, {
+    return new Unavailable(`exoskeleton: ${service} unavailable: ${error.message} (${what})`, {
       reason: error.reason,
       service,
       hint: error.hint,
@@ -125,6 +169,41 @@ function named(
     cause: error,
     hint: `The server's log (stderr) has the cause. Repeat the call: what was begun is finished then.`,
   });
+}
+
+/** In all, and without a sign of progress. */
+interface Allowed {
+  readonly ms: number;
+  readonly silentMs?: number;
+}
+
+interface Deadline {
+  readonly signal: AbortSignal;
+  /** Something was heard: the silence begins anew. */
+  heard(): void;
+  /** Which of the two times ran out, in milliseconds; undefined while neither did. */
+  lateBy(): number | undefined;
+  clear(): void;
+}
+
+function startDeadline({ ms, silentMs }: Allowed): Deadline {
+  const control = new AbortController();
+  let late: number | undefined;
+  const end = (after: number): void => {
+    late ??= after;
+    control.abort(new DOMException(`no answer within ${after} ms`, "TimeoutError"));
+  };
+  const whole = setTimeout(end, ms, ms).unref();
+  const silence = silentMs === undefined ? undefined : setTimeout(end, silentMs, silentMs).unref();
+  return {
+    signal: control.signal,
+    heard: () => void silence?.refresh(),
+    lateBy: () => late,
+    clear() {
+      clearTimeout(whole);
+      clearTimeout(silence);
+    },
+  };
 }
 
 function rejectOnAbort(signal: AbortSignal): Promise<never> {

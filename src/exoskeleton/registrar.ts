@@ -61,6 +61,8 @@ export interface Registrar {
 export interface Call {
   readonly signal: AbortSignal;
   readonly progress?: (message: string) => void;
+  /** Ends it earlier than the service's own deadline does, for a caller who can do without; in milliseconds. */
+  readonly withinMs?: number;
 }
 
 export interface InspectCall extends Call {

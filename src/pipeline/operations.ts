@@ -74,6 +74,8 @@ export interface ServiceFlag {
   readonly available: boolean;
   /** Why not available, and what the operator can do. */
   readonly reason?: string;
+  /** RFC 3339: when this server first saw that it is down. */
+  readonly since?: string;
   readonly version?: string;
   /** What an author declares: `tentacular-postgres`. */
   readonly dependency: string;

@@ -22,6 +22,8 @@ import { parseRecord, type ReleaseRecord } from "./record.ts";
 import { unknownTentacle } from "./undeploy.ts";
 
 const PAGE = 50;
+/** How long a service is waited for: without it the rest is still worth having. */
+const LOOK_MS = 5_000;
 
 /** Builds `status`: what the record, the workload and, with `detail`, every service say of one tentacle. */
 export function createStatus(
@@ -214,15 +216,8 @@ async function inspected(
   try {
     const current = Object.keys(credentials).length === 0 ? undefined : credentials;
     const registrar = await service.registrar();
-    const {
-      exists,
-      facts,
-      drift,
-      outside = [],
-    } = await registrar.inspect(identity, current, {
-      signal,
-      withSizes: true,
-    });
+    const call = { signal, withinMs: LOOK_MS, withSizes: true };
+    const { exists, facts, drift, outside = [] } = await registrar.inspect(identity, current, call);
     if (!exists) return { state: "absent", facts, drift };
     // What was undeployed has no access on purpose: that is no drift.
     if (recorded === "retained") return { state: "retained", facts };

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { type ErrorReport, TentacularError, Unavailable } from "../../src/errors.ts";
@@ -73,13 +74,14 @@ async function reportOf(work: () => unknown): Promise<ErrorReport> {
 }
 
 const never = (): Promise<never> => new Promise(() => undefined);
-const quick = { probe: 20, call: 20, removal: 20 };
+const log = silentLogger;
+const quick = { probe: 20, call: 20, list: 20, removal: 20, silence: 20 };
 
 describe("the guard round a registrar", () => {
   test.each(["register", "inspect", "rotate", "unregister"] as const)(
     "ends a %s that never answers, and names service and call",
     async (method) => {
-      const hanging = guardRegistrar(define(never), basket({ [method]: never }), silentLogger, quick);
+      const hanging = guardRegistrar(define(never), basket({ [method]: never }), { log, deadlines: quick });
       const calls = {
         register: () => hanging.register(identity, undefined, call),
         inspect: () => hanging.inspect(identity, undefined, call),
@@ -88,15 +90,41 @@ describe("the guard round a registrar", () => {
       };
       const report = await reportOf(calls[method]);
       expect(report).toMatchObject({ code: "unavailable", service: "fruit" });
-      expect(report.message).toMatch(/^exoskeleton: fruit unavailable: no answer in time/);
+      expect(report.message).toMatch(/^exoskeleton: fruit unavailable: no answer within 0\.02 s \(\w+\)$/);
     },
   );
 
+  test("a removal goes on while it gets on, and ends when it has been silent for too long", async () => {
+    const quiet = Promise.withResolvers<true>();
+    const deadlines = { ...quick, removal: 60_000, silence: 400 };
+    const slow = basket({
+      async unregister(_identity, _options, { progress, signal }) {
+        for (let said = 0; said < 12; said++) {
+          await sleep(50, undefined, { signal });
+          progress?.("one more");
+        }
+        quiet.resolve(true);
+        return never();
+      },
+    });
+    const hanging = guardRegistrar(define(never), slow, { log, deadlines });
+    const report = await reportOf(() => hanging.unregister(identity, { data: "delete" }, call));
+    // Only then: it had gone on for longer than the silence that ends it.
+    await quiet.promise;
+    expect(report.message).toBe("exoskeleton: fruit unavailable: no answer within 0.4 s (remove)");
+  });
+
+  test("a caller who waits for less has his answer then", async () => {
+    const hanging = guardRegistrar(define(never), basket({ inspect: never }), { log });
+    const report = await reportOf(() => hanging.inspect(identity, undefined, { ...call, withinMs: 20 }));
+    expect(report.message).toBe("exoskeleton: fruit unavailable: no answer within 0.02 s (inspect)");
+  });
+
   test("a probe that hangs or throws is an answer", async () => {
-    const hanging = guardRegistrar(define(never), basket({ probe: never }), silentLogger, quick);
+    const hanging = guardRegistrar(define(never), basket({ probe: never }), { log, deadlines: quick });
     expect(await hanging.probe(call.signal)).toMatchObject({ available: false });
     const throwing = basket({ probe: () => Promise.reject(new Error("boom")) });
-    expect(await guardRegistrar(define(never), throwing, silentLogger).probe(call.signal)).toMatchObject({
+    expect(await guardRegistrar(define(never), throwing, { log }).probe(call.signal)).toMatchObject({
       available: false,
     });
   });
@@ -106,19 +134,15 @@ describe("the guard round a registrar", () => {
       reason: "stale_credentials",
       hint: "Set TENTACULAR_FRUIT_KEY anew.",
     });
-    const first = guardRegistrar(
-      define(never),
-      basket({ register: () => Promise.reject(stale) }),
-      silentLogger,
-    );
+    const first = guardRegistrar(define(never), basket({ register: () => Promise.reject(stale) }), { log });
     expect(await reportOf(() => first.register(identity, undefined, call))).toEqual({
       code: "unavailable",
       service: "fruit",
-      message: "exoskeleton: fruit unavailable: the admin password is refused",
+      message: "exoskeleton: fruit unavailable: the admin password is refused (provision)",
       hint: "Set TENTACULAR_FRUIT_KEY anew.",
     });
     const leaky = basket({ register: () => Promise.reject(new Error("password sesame is wrong")) });
-    const second = guardRegistrar(define(never), leaky, silentLogger);
+    const second = guardRegistrar(define(never), leaky, { log });
     expect(JSON.stringify(await reportOf(() => second.register(identity, undefined, call)))).not.toContain(
       "sesame",
     );
@@ -185,6 +209,39 @@ describe("the exoskeleton", () => {
     await deploys;
     expect(await service.flags(call.signal)).toMatchObject({ fruit: { available: true } });
     expect(asked).toBe(3);
+  });
+
+  test("fault 22: a call that finds a service out of reach opens its circuit, which a probe closes", async () => {
+    let up = true;
+    const asked: string[] = [];
+    const unreachable = new Unavailable("gone", { reason: "unreachable", hint: "Wait." });
+    const service = exoskeleton(async () =>
+      basket({
+        async probe() {
+          asked.push("probe");
+          return up ? { available: true, latencyMs: 1 } : { available: false, reason: "gone", latencyMs: 1 };
+        },
+        async register() {
+          asked.push("register");
+          if (!up) throw unreachable;
+          return { credentials: {}, created: [], repaired: [] };
+        },
+      }),
+    );
+    const registrar = await service.require("tentacular-fruit").registrar();
+    const provision = () => registrar.register(identity, undefined, call);
+    await provision();
+    up = false;
+    const message = "exoskeleton: fruit unavailable: gone (provision)";
+    expect(await reportOf(provision)).toMatchObject({ message });
+    expect(await reportOf(provision)).toMatchObject({ message, service: "fruit" });
+    const { fruit } = await service.flags(call.signal);
+    expect(fruit?.available).toBe(false);
+    expect(fruit?.since).toMatch(/^\d{4}-.*Z$/);
+    up = true;
+    await provision();
+    await provision();
+    expect(asked).toEqual(["register", "register", "probe", "probe", "probe", "register", "register"]);
   });
 
   test("fault 22: who gives up waiting for a probe ends his own call and nobody else's", async () => {

@@ -29,8 +29,12 @@ function serviceLine(name: string, flag: ServiceFlag): string {
   const fields = flag.fields.join(", ");
   const state = flag.available
     ? `available${version(flag.version)}`
-    : `${flag.enabled ? "unavailable" : "not enabled"}: ${plain(flag.reason ?? "no reason known", 120)}`;
+    : `${flag.enabled ? `unavailable${since(flag.since)}` : "not enabled"}: ${plain(flag.reason ?? "no reason known", 120)}`;
   return `${flag.dependency} (${name}, ${state}): ${plain(flag.summary)}${fields === "" ? "" : ` Fields: ${plain(fields)}`}`;
+}
+
+function since(value: string | undefined): string {
+  return value === undefined ? "" : ` since ${plain(value, 40)}`;
 }
 
 function version(value: string | undefined): string {

@@ -34,8 +34,9 @@ function services({ exo_services: all }: EnclaveInfoView, style: Style, width: n
       plain(service.dependency),
     ]),
   ]).split("\n");
-  const below = entries.map(([, { available, summary, reason }]) => {
-    const text = available ? summary : (reason ?? summary).replace(/^not enabled: /, "");
+  const below = entries.map(([, { available, summary, reason, since }]) => {
+    const why = (reason ?? summary).replace(/^not enabled: /, "");
+    const text = available ? summary : since === undefined ? why : `since ${since}: ${why}`;
     return text === "" ? [] : wrap(plain(text), width, indent).split("\n").map(style.dim);
   });
   return [head, ...rows.flatMap((row, index) => [row, ...(below[index] ?? [])])].join("\n");
