@@ -5,9 +5,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Cluster } from "../../src/cluster/cluster.ts";
 import { createApi } from "../../src/cluster/kubernetes/api.ts";
 import { connect } from "../../src/cluster/kubernetes/connection.ts";
-import { collection, versionPlace } from "../../src/cluster/kubernetes/paths.ts";
+import { collection, object, versionPlace } from "../../src/cluster/kubernetes/paths.ts";
 import { Conflict, Unavailable } from "../../src/errors.ts";
+import { denyConfigMaps } from "../support/admission-webhook.ts";
 import { type ApiProxy, type Seen, startApiProxy } from "../support/api-proxy.ts";
+import { eventually } from "../support/eventually.ts";
 import {
   createEnclave,
   createTestCluster,
@@ -15,7 +17,13 @@ import {
   type TestEnclave,
 } from "../support/kubernetes-enclave.ts";
 import { testKubernetes } from "../support/kubernetes.ts";
+
 import { configMap, freshIdentity, secret } from "./kubernetes-objects.ts";
+
+/** The matcher, as a value of no type. */
+function matching(pattern: RegExp): unknown {
+  return expect.stringMatching(pattern);
+}
 
 const server = await testKubernetes();
 const skip = server.available ? "" : `: ${server.reason}`;
@@ -95,6 +103,74 @@ describe.skipIf(!server.available)(`fault 26: an API server that fails${skip}`, 
       ]);
     },
   );
+
+  it("by silence after a write is asked again, and what was written counts as perhaps written before", async () => {
+    const identity = freshIdentity(enclave.name);
+    const wanted = configMap(identity, "code", { a: "1" });
+    const place = object("ConfigMap", enclave.name, wanted.metadata.name);
+    const api = createApi(await connect({ kubeconfig }));
+    proxy.inject("silence-after", isPatch);
+    const answer = await api.send({
+      verb: "patch",
+      place,
+      query: { fieldManager: "test" },
+      contentType: "application/apply-patch+yaml",
+      body: wanted,
+      deadlines: { tryMs: 2_000, callMs: 50_000 },
+      signal,
+    });
+    expect(answer).toMatchObject({ code: 200, uncertain: true });
+    expect(patches()).toBe(2);
+    api.close();
+  });
+
+  it("has no such namespace, and is not asked again for it", async () => {
+    const identity = freshIdentity("gone-in-the-meantime");
+    const applied = cluster.apply(identity, [configMap(identity, "code")], signal);
+    await expect(applied).rejects.toMatchObject({
+      code: "invalid_input",
+      message: matching(/^there is no ConfigMap .*namespaces "gone-in-the-meantime" not found$/),
+    });
+    expect(patches()).toBe(1);
+  });
+
+  it("by a webhook of the cluster's that says no is not asked again, and its words are told", async () => {
+    if (!server.available) return;
+    const policed = await createEnclave(server);
+    const webhook = await denyConfigMaps(server, policed.name, "images must come from\nour registry");
+    try {
+      const apply = () => {
+        const identity = freshIdentity(policed.name);
+        return cluster.apply(identity, [configMap(identity, "code")], signal);
+      };
+      // The API server takes a moment to know of a new webhook.
+      await eventually(async () => {
+        await expect(apply()).rejects.toThrow("denied the request");
+      });
+      const [before, sent] = [webhook.asked(), patches()];
+      await expect(apply()).rejects.toMatchObject({
+        code: "unavailable",
+        message: matching(
+          /^the cluster refuses to patch configmaps in namespace \S+: .+ denied the request: images must come from our registry$/,
+        ),
+        hint: matching(/policy of the cluster says no/),
+      });
+      expect(webhook.asked() - before).toBe(1);
+      expect(patches() - sent).toBe(1);
+
+      // One that cannot be asked is a fault of the cluster's, which may pass.
+      webhook.stop();
+      const unanswered = patches();
+      await expect(apply()).rejects.toMatchObject({
+        code: "unavailable",
+        message: matching(/it answered 500: .*failed calling webhook/),
+      });
+      expect(patches() - unanswered).toBeGreaterThan(1);
+    } finally {
+      await webhook.remove();
+      await policed.remove();
+    }
+  });
 
   it("by a lost answer does not make a change look like none, as an undo must know of it", async () => {
     const identity = freshIdentity(enclave.name);

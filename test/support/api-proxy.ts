@@ -11,6 +11,8 @@ export type Fault =
   | { readonly status: number; readonly headers?: Record<string, string>; readonly body?: unknown }
   /** The API server carries it out; the answer is lost. */
   | "cut-after"
+  /** The API server carries it out, and nothing ever comes back. */
+  | "silence-after"
   /** The connection is cut before the API server sees it. */
   | "cut-before"
   /** Nothing ever comes back. */
@@ -67,7 +69,7 @@ export async function startApiProxy(server: KubernetesServer): Promise<ApiProxy>
       outgoing.end(JSON.stringify(fault.body ?? statusOf(fault.status)));
       return;
     }
-    pass(server, incoming, outgoing, fault === "cut-after");
+    pass(server, incoming, outgoing, fault);
   });
   const port = await freePort();
   await new Promise<void>((resolve) => proxy.listen(port, "127.0.0.1", resolve));
@@ -95,15 +97,15 @@ function pass(
   server: KubernetesServer,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  cutAfter: boolean,
+  fault: "cut-after" | "silence-after" | undefined,
 ): void {
   const onward = request(
     `${server.url}${incoming.url ?? ""}`,
     { method: incoming.method, headers: incoming.headers, ca: server.ca },
     (answer) => {
-      if (cutAfter) {
+      if (fault !== undefined) {
         answer.resume();
-        answer.once("end", () => incoming.socket.destroy());
+        if (fault === "cut-after") answer.once("end", () => incoming.socket.destroy());
         return;
       }
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
