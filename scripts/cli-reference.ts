@@ -17,7 +17,8 @@ const meanings: Readonly<Record<keyof typeof exitCodes, string>> = {
     "The command line or the tentacle must change: the error says what and where. Nothing was written.",
   not_enabled: "The operator has not configured a service that the tentacle asks for.",
   unavailable: "A service, the cluster or the server itself cannot be used now.",
-  conflict: "Somebody else is at it, or owns an object of that name: the error says who.",
+  conflict:
+    "Somebody else is at it, owns an object of that name, or has changed what was planned: the error says who or what.",
   incomplete:
     "The command did its part, but what was deployed does not run (`deploy`), a node failed (`run`), or something could not be removed or mended (`undeploy`, `rotate`, `repair`).",
   no_connection:

@@ -20,6 +20,8 @@ export interface AuditLine {
   readonly enclave?: string;
   readonly tentacle?: string;
   readonly dryRun?: true;
+  /** Hash of the operation's plan, from when it was made. */
+  readonly plan?: string;
   /** `ok`, `incomplete` (something of it is left), `cancelled`, or the code of its error. */
   readonly outcome: string;
   readonly ms: number;
@@ -81,8 +83,16 @@ export function auditOperations(
         operation: call.as ?? operation,
         ...targetOf(request, options.defaultEnclave),
       };
+      let plan: string | undefined;
       const told = [options.audit, ...(options.watch ?? []).map((watch) => watch(about, call))];
-      const tell = (line: AuditLine): void => told.forEach((one) => one(line));
+      const tell = (line: AuditLine): void => {
+        const whole = { ...line, ...(plan !== undefined && { plan }) };
+        told.forEach((one) => one(whole));
+      };
+      const onPlan = (hash: string): void => {
+        plan = hash;
+        call.onPlan?.(hash);
+      };
       const begun = start();
       let step: { readonly event: StepEvent; readonly begun: Start } | undefined;
       const endStep = (outcome: string): void => {
@@ -102,7 +112,7 @@ export function auditOperations(
         call.progress?.(event);
       };
       try {
-        const result = await work(request, { ...call, id, caller: about.caller, progress });
+        const result = await work(request, { ...call, id, caller: about.caller, progress, onPlan });
         end(outcomeOf(result));
         return result;
       } catch (error) {

@@ -24,6 +24,7 @@ const lineSchema = z.strictObject({
   enclave: z.string().optional(),
   tentacle: z.string().optional(),
   dryRun: z.literal(true).optional(),
+  plan: z.string().optional(),
   outcome: z.string(),
   ms: z.number().int().nonnegative(),
 });
@@ -80,6 +81,11 @@ test("each operation leaves a line for each step and one at its end, with no val
   const own = all.filter(({ operation }) => operation === "deploy");
   expect(own.map(({ step }) => step)).toEqual([...deployed.steps.map(({ step }) => step), undefined]);
   expect(new Set(own.map(({ id }) => id))).toEqual(new Set([deployed.operation]));
+  // From the step that makes the plan on.
+  const planned = own.map(({ step }) => step).indexOf("plan");
+  expect(own.map(({ plan }) => plan)).toEqual(
+    own.map((_, index) => (index < planned ? undefined : deployed.plan_hash)),
+  );
   expect(own.every((line) => line.caller === "token:robot" && line.outcome === "ok")).toBe(true);
   expect(all.every((line) => line.enclave === enclave && line.tentacle === "door")).toBe(true);
   const ends = all.filter(({ step }) => step === undefined);

@@ -15,6 +15,7 @@ const input = z.strictObject({
     .describe("Instead of workflow and files: absolute path of a folder with workflow.yaml."),
   detail: z.boolean().optional().describe("Answer with the filled-in workflow and each object too."),
   dry_run: z.boolean().optional().describe("Only check and plan; write nothing."),
+  plan_hash: z.string().optional().describe("Of a dry run: refused if anything changed since."),
   secrets: authorSecrets
     .optional()
     .describe("Leave out: a person sets values with `tntc secrets set <name> <service.key>`."),
@@ -37,6 +38,7 @@ export const deploy = defineTool({
     version: z.string(),
     dry_run: z.boolean(),
     revision: z.number(),
+    plan_hash: z.string(),
     changed: z.boolean(),
     steps: timings,
     dependencies: list(
@@ -68,7 +70,7 @@ export const deploy = defineTool({
   }),
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: true },
   async handle(input, context) {
-    const { dry_run, replace_secrets, enclave, secrets, detail } = input;
+    const { dry_run, plan_hash, replace_secrets, enclave, secrets, detail } = input;
     const folder = await source(input, context);
     const result = await context.operations.deploy(
       {
@@ -78,6 +80,7 @@ export const deploy = defineTool({
         secrets: secrets ?? folder.secrets,
         replaceSecrets: replace_secrets,
         dryRun: dry_run,
+        planHash: plan_hash,
       },
       context,
     );

@@ -34,7 +34,10 @@ export async function callWithSteps<T extends { readonly steps: readonly { step:
   args: Readonly<Record<string, unknown>>,
   schema: z.ZodType<T>,
   title: (server: ServerConnection) => string,
-  { idempotent = false }: { readonly idempotent?: boolean } = {},
+  {
+    idempotent = false,
+    tentacle = args,
+  }: { readonly idempotent?: boolean; readonly tentacle?: Readonly<Record<string, unknown>> } = {},
 ): Promise<Answer<T>> {
   const call = async (server: ServerConnection): Promise<Answer<T>> => {
     const lines = createStepLines(io.output, widthOf(process.stderr));
@@ -62,7 +65,7 @@ export async function callWithSteps<T extends { readonly steps: readonly { step:
     return pRetry(
       () =>
         io.withServer(async (server) => {
-          if (!idempotent) await requireRunning(server, args, io.signal);
+          if (!idempotent) await requireRunning(server, tentacle, io.signal);
           return call(server);
         }),
       { ...AGAIN, signal: io.signal, shouldRetry: ({ error: failure }) => failure instanceof NoConnection },

@@ -14,6 +14,7 @@ export type Invocation = (
 
 interface DeployFlags {
   readonly dryRun?: boolean;
+  readonly planHash?: string;
   readonly showWorkflow?: boolean;
   readonly replaceSecrets?: boolean;
 }
@@ -90,6 +91,7 @@ export function createProgram(invoke: Invocation): Command {
     .description("provision what a tentacle's contract asks for, and start it")
     .argument("[dir]", "folder with workflow.yaml", ".")
     .option("--dry-run", "print the plan and write nothing")
+    .option("--plan-hash <hash>", "carry out just that plan: refused if anything has changed since")
     .option("--show-workflow", "also print workflow.yaml with its dependencies filled in")
     .option("--replace-secrets", "drop secrets that .secrets.yaml no longer has, instead of merging")
     .addHelpText(

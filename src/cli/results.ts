@@ -92,6 +92,7 @@ export const deploySchema = z.object({
   version: z.string(),
   dry_run: z.boolean(),
   revision: z.number(),
+  plan_hash: z.string().optional(),
   changed: z.boolean(),
   steps,
   dependencies: list(

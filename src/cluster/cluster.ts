@@ -64,7 +64,7 @@ export interface Cluster {
     objects: readonly ClusterObject[],
     signal: AbortSignal,
     owned?: readonly ObjectKey[],
-  ): Promise<readonly AppliedObject[]>;
+  ): Promise<readonly PlannedObject[]>;
 
   /**
    * Makes the objects be as given, in the order given; unchanged ones are not written. An object of that name that is not
@@ -192,6 +192,15 @@ export interface AppliedObject {
   readonly kind: ObjectKind;
   readonly name: string;
   readonly outcome: "created" | "updated" | "unchanged";
+}
+
+/** What applying an object would do to it. */
+export interface PlannedObject extends AppliedObject {
+  /**
+   * Of the object that is there: another one as soon as somebody has changed it, and only then. How it runs, how often it is
+   * scaled, does not count. Nothing of a Secret's content can be told from it.
+   */
+  readonly version?: string;
 }
 
 /** One thing about an object that is not as it should be. */

@@ -42,6 +42,8 @@ export interface OperationCall {
   /** The caller's trace, as W3C Trace Context has it. */
   readonly trace?: TraceContext;
   readonly progress?: (event: StepEvent) => void;
+  /** Told the hash of the operation's plan, where it has one, before anything is written. */
+  readonly onPlan?: (hash: string) => void;
 }
 
 /** W3C Trace Context, as it came: checked where it is used. */
@@ -136,6 +138,8 @@ export interface DeployRequest {
   readonly secrets?: Readonly<Record<string, Readonly<Record<string, string>> | string>>;
   readonly replaceSecrets?: boolean;
   readonly dryRun?: boolean;
+  /** `plan_hash` of a dry run: refused when the request or the world is another since. */
+  readonly planHash?: string;
 }
 
 export interface PlannedAction {
@@ -163,6 +167,8 @@ export interface DeployResult {
   readonly dry_run: boolean;
   /** Counts up with each deploy that changed something. */
   readonly revision: number;
+  /** Of the plan: what was asked and what was there before. */
+  readonly plan_hash: string;
   readonly changed: boolean;
   readonly steps: readonly StepTiming[];
   readonly dependencies: readonly DependencyReport[];

@@ -29,6 +29,7 @@ export function createRepair(deps: PipelineDependencies, undeploy: Undeploy): Op
       kind: "repair",
       id: call.id ?? newOperationId(),
       caller: call.caller,
+      onPlan: call.onPlan,
       identity,
       finishes,
       choose: () => [],

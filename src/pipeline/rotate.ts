@@ -14,6 +14,7 @@ export interface OnDeployed {
   readonly kind: string;
   readonly id: string;
   readonly caller?: string | undefined;
+  readonly onPlan?: ((hash: string) => void) | undefined;
   readonly identity: Identity;
   /** Only goes on where this unfinished operation is what the journal shows. */
   readonly finishes?: string | undefined;
@@ -44,7 +45,7 @@ export function releaseDeployed(
 /** Under the lock, so that what is read stays true. */
 async function load(
   deps: PipelineDependencies,
-  { identity, kind, id, caller, finishes, choose }: OnDeployed,
+  { identity, kind, id, caller, onPlan, finishes, choose }: OnDeployed,
   call: StepCall,
 ): Promise<Loaded> {
   if (finishes !== undefined)
@@ -54,7 +55,7 @@ async function load(
   const validated = validate(deps, request);
   const checked = await check(deps, request, validated, call);
   const rotate = new Set(choose({ ...validated, ...checked }));
-  return { ...startRelease({ kind, id, caller, request, rotate }), ...validated, ...checked };
+  return { ...startRelease({ kind, id, caller, onPlan, request, rotate }), ...validated, ...checked };
 }
 
 /**
@@ -70,6 +71,7 @@ export function createRotate(deps: PipelineDependencies): Operations["rotate"] {
       kind: "rotate",
       id: call.id ?? newOperationId(),
       caller: call.caller,
+      onPlan: call.onPlan,
       identity,
       choose: (checked) => chosen(request, identity, checked),
     };

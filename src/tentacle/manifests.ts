@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { canonicalJson } from "../canonical-json.ts";
 import {
   CHECKSUM_ANNOTATION,
   type ClusterObject,
@@ -103,7 +104,7 @@ export function buildManifests(input: ManifestInput): readonly ClusterObject[] {
     options: input.pod ?? {},
   });
   // Without the author's secrets: the engine reads them anew when they change, and a short one could be guessed from a hash.
-  const checksum = hash(canonical([code.data, engine.metadata.name, credentials.data, hasSecrets, spec]));
+  const checksum = hash(canonicalJson([code.data, engine.metadata.name, credentials.data, hasSecrets, spec]));
   return [
     engine,
     code,
@@ -223,13 +224,4 @@ export function selectorOf(identity: Identity): Readonly<Record<string, string>>
 
 function hash(text: string): string {
   return createHash("sha256").update(text).digest("hex");
-}
-
-/** JSON with sorted keys: equal for equal data, however it was put together. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, item: unknown) =>
-    typeof item === "object" && item !== null && !Array.isArray(item)
-      ? Object.fromEntries(Object.entries(item).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : item,
-  );
 }

@@ -128,6 +128,21 @@ describe.skipIf(!services.postgres.available)("the main job at a terminal", () =
     expect(await run(["undeploy", "fresh", "--force", "--yes"])).toMatchObject({ code: 0 });
   });
 
+  it("carries out a plan by its hash, and none that is another by then", async () => {
+    const cwd = await emptyFolder();
+    expect(await run(["init", "planned"], { cwd })).toMatchObject({ code: 0 });
+    const plan = await run(["deploy", "planned", "--dry-run"], { cwd });
+    const [, command = ""] =
+      /^next: tntc (deploy planned .*--plan-hash [0-9a-f]{48})$/m.exec(plan.stdout) ?? [];
+    const args = command.split(" ");
+    expect(await run(args, { cwd })).toMatchObject({ code: 0 });
+    const late = await run(args, { cwd });
+    expect(late).toMatchObject({ code: 5, stdout: "" });
+    expect(late.stderr).toMatch(/is not what was planned\. Changed since: its release/);
+    expect(late.stderr).toContain("tntc deploy --dry-run");
+    expect(await run(["undeploy", "planned", "--force", "--yes"])).toMatchObject({ code: 0 });
+  });
+
   it("keeps the values of secrets to itself", async () => {
     const value = "canary-8842-value";
     const set = await run(["secrets", "set", "keeper", "github.token"], { stdin: `${value}\n` });

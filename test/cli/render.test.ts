@@ -35,6 +35,7 @@ const deployed: DeployResult = {
   version: "1.2.0",
   dry_run: false,
   revision: 3,
+  plan_hash: "0123456789abcdef0123456789abcdef0123456789abcdef",
   changed: true,
   steps: [
     { step: "validate", ms: 4 },
@@ -106,7 +107,7 @@ it("prints a plan as a plan, and the workflow as it would be when asked", () => 
       "",
       "name: ledger",
       "",
-      "next: tntc deploy ledger",
+      "next: tntc deploy ledger --plan-hash 0123456789abcdef0123456789abcdef0123456789abcdef",
     ].join("\n"),
   );
 });

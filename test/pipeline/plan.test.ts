@@ -1,7 +1,11 @@
-import { rm, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { type ErrorReport, TentacularError } from "../../src/errors.ts";
 import { readCredentials } from "../../src/pipeline/credentials.ts";
+import type { DeployRequest } from "../../src/pipeline/operations.ts";
+import { createPlatform } from "../../src/platform.ts";
 import { createIdentity } from "../../src/tentacle/identity.ts";
 import {
   clearEnclave,
@@ -42,13 +46,15 @@ describe.skipIf(reason !== undefined)("a plan", () => {
     readonly more?: string;
     readonly secrets?: Readonly<Record<string, Readonly<Record<string, string>>>>;
     readonly replaceSecrets?: boolean;
+    readonly planHash?: string;
   }
-  const deploy = (wanted: Wanted, dryRun = false) => {
+  const requestOf = (wanted: Wanted, dryRun = false): DeployRequest => {
     const { name, dependencies = [POSTGRES, NATS], source = ECHO, more = "", ...rest } = wanted;
     const workflow = workflowOf(name, dependencies, more);
-    const request = { enclave, workflow, files: { "nodes/one.ts": source }, dryRun, ...rest };
-    return platform.operations.deploy(request, freshCall());
+    return { enclave, workflow, files: { "nodes/one.ts": source }, dryRun, ...rest };
   };
+  const deploy = (wanted: Wanted, dryRun = false) =>
+    platform.operations.deploy(requestOf(wanted, dryRun), freshCall());
 
   /** What a deploy would do: its actions by object, those that change nothing left out. */
   async function planOf(wanted: Wanted): Promise<Readonly<Record<string, string>>> {
@@ -154,4 +160,140 @@ describe.skipIf(reason !== undefined)("a plan", () => {
     expect(objects.find(({ kind }) => kind === "NetworkPolicy")?.outcome).toBe("unchanged");
     expect(await planOf({ name: "unreadable" })).toEqual({});
   });
+
+  const REFUSED = { code: "conflict", path: "plan_hash" };
+  async function hashOf(wanted: Wanted): Promise<string> {
+    return (await deploy(wanted, true)).plan_hash;
+  }
+
+  /** Nothing of it was done: neither a revision nor a write, and what is refused says where to go on. */
+  async function expectRefusal(wanted: Wanted, hash: string, why: RegExp): Promise<void> {
+    const history = async () => {
+      const found = platform.operations.status({ enclave, name: wanted.name, history: true }, freshCall());
+      return found.then(({ revision, history: past }) => ({ revision, past })).catch(() => "absent");
+    };
+    const before = await history();
+    const now = await hashOf(wanted);
+    const report = await reportOf(deploy({ ...wanted, planHash: hash }));
+    expect(report).toMatchObject({ ...REFUSED, message: expect.stringMatching(why) });
+    expect(report.message).toContain(`${enclave}/${wanted.name}`);
+    expect(report.hint).toContain("dry_run: true");
+    expect(await history()).toEqual(before);
+    expect(await hashOf(wanted)).toBe(now);
+  }
+
+  test("has a hash: the same again and from another server, and accepted once", async () => {
+    const wanted = { name: "hashed", more: API, secrets: { api: { token: "1234" } } };
+    const hash = await hashOf(wanted);
+    expect(hash).toMatch(/^[0-9a-f]{48}$/);
+    const other = await createPlatform({ environment: platform.environment, stateDir: platform.stateDir });
+    try {
+      const request = requestOf(wanted, true);
+      expect((await other.operations.deploy(request, freshCall())).plan_hash).toBe(hash);
+    } finally {
+      await other.close();
+    }
+    expect(await hashOf(wanted)).toBe(hash);
+    expect(await deploy({ ...wanted, planHash: hash })).toMatchObject({ revision: 1, plan_hash: hash });
+    await expectRefusal(
+      wanted,
+      hash,
+      /Changed since: its release \(last: deploy, operation .*change nothing/,
+    );
+    const settled = await hashOf(wanted);
+    await platform.operations.run({ enclave, name: "hashed", input: 1 }, freshCall());
+    expect(await hashOf(wanted)).toBe(settled);
+    expect(await deploy({ ...wanted, planHash: settled })).toMatchObject({ changed: false, revision: 1 });
+  });
+
+  test("is none any more when what is to be deployed is another", async () => {
+    const wanted = { name: "asked", more: API, secrets: { api: { token: "1234" } } };
+    const hash = await hashOf(wanted);
+    const why = /Changed since: what is to be deployed\. Now it would: create/;
+    await expectRefusal({ ...wanted, source: `${ECHO}// more\n` }, hash, why);
+    await expectRefusal({ ...wanted, more: `${API}\n# a word` }, hash, why);
+    await expectRefusal({ ...wanted, secrets: { api: { token: "1234", second: "5" } } }, hash, why);
+    await expectRefusal({ ...wanted, dependencies: [NATS] }, hash, /what is to be deployed/);
+    expect(await deploy({ ...wanted, planHash: hash })).toMatchObject({ revision: 1 });
+  });
+
+  test("is none any more when Postgres is another", async () => {
+    await deploy({ name: "role-gone" });
+    const wanted = { name: "role-gone", source: `${ECHO}// more\n` };
+    const hash = await hashOf(wanted);
+    const { user } = await credentialsOf("role-gone", POSTGRES);
+    await platform.database?.root.unsafe(`DROP ROLE "${String(user)}"`);
+    await expectRefusal(wanted, hash, /Changed since: what services have of it \(login tn_.* is missing\)/);
+    expect(await deploy({ ...wanted, planHash: await hashOf(wanted) })).toMatchObject({ revision: 2 });
+  });
+
+  test("is none any more when an object of it was edited, made again or deleted, even where it would be written anyway", async () => {
+    await deploy({ name: "object-gone" });
+    const wanted = { name: "object-gone", source: `${ECHO}// more\n` };
+    const file = join(platform.stateDir, "enclaves", enclave, "configmap", "object-gone-code.json");
+    const text = await readFile(file, "utf8");
+    const changes = [
+      () => writeFile(file, text.replace("workflow.yaml", "workflow.yml")),
+      () => rm(file),
+      () => writeFile(file, text),
+    ];
+    for (const change of changes) {
+      const hash = await hashOf(wanted);
+      await change();
+      await expectRefusal(wanted, hash, /Changed since: its objects in the cluster/);
+    }
+    expect(await deploy({ ...wanted, planHash: await hashOf(wanted) })).toMatchObject({ revision: 2 });
+  });
+
+  test("is none any more when another operation came first, of another server or of the same", async () => {
+    await deploy({ name: "raced" });
+    const wanted = { name: "raced", source: `${ECHO}// more\n` };
+    for (const work of [
+      () => deploy({ name: "raced", source: `${ECHO}// other\n` }),
+      () => platform.operations.rotate({ enclave, name: "raced", dependency: NATS }, freshCall()),
+      () => platform.operations.undeploy({ enclave, name: "raced" }, freshCall()),
+      () => platform.operations.undeploy({ enclave, name: "raced", force: true }, freshCall()),
+    ]) {
+      const hash = await hashOf(wanted);
+      await work();
+      await expectRefusal(wanted, hash, /Changed since: /);
+    }
+  });
+
+  test("stays one while the tentacle works with its services, and tells nothing of a secret", async () => {
+    const secrets = { api: { token: "1234" } };
+    const wanted = { name: "busy", more: API, secrets };
+    await deploy(wanted);
+    const hash = await hashOf(wanted);
+    const { uri, schema } = await credentialsOf("busy", POSTGRES);
+    const sql = postgres(String(uri), { max: 1 });
+    await sql.unsafe(`CREATE TABLE ${String(schema)}.rows AS SELECT generate_series(1, 10000)`);
+    await sql.unsafe(`ANALYZE ${String(schema)}.rows`);
+    // While its session is open.
+    expect(await hashOf(wanted)).toBe(hash);
+    await sql.end();
+    expect(await hashOf(wanted)).toBe(hash);
+    // The value of a secret of the author's is not in it; that it will be written is.
+    const one = await hashOf({ ...wanted, secrets: { api: { token: "4321" } } });
+    expect(one).not.toBe(hash);
+    expect(await hashOf({ ...wanted, secrets: { api: { token: "9876" } } })).toBe(one);
+  });
+
+  test("with a hash that no plan gave is refused before anything is asked", async () => {
+    for (const planHash of ["", "deadbeef", `${"0".repeat(47)}G`])
+      expect(await reportOf(deploy({ name: "mistyped", planHash }))).toMatchObject({
+        code: "invalid_input",
+        path: "plan_hash",
+      });
+  });
 });
+
+async function reportOf(work: Promise<unknown>): Promise<ErrorReport> {
+  try {
+    await work;
+  } catch (error) {
+    if (error instanceof TentacularError) return error.report();
+    throw error;
+  }
+  throw new Error("did not fail");
+}

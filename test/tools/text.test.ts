@@ -59,6 +59,7 @@ const deployed: DeployResult = {
   version: "1.0.0",
   dry_run: false,
   revision: 3,
+  plan_hash: "0123456789abcdef0123456789abcdef0123456789abcdef",
   changed: true,
   steps: ["validate", "plan", "lock", "register", "apply", "commit"].map((step) => ({ step, ms: 12.3 })),
   dependencies: ["postgres", "nats"].map((service) => ({

@@ -61,6 +61,7 @@ export const listed: readonly ListedTool[] = [
         },
         detail: { description: "Answer with the filled-in workflow and each object too.", type: "boolean" },
         dry_run: { description: "Only check and plan; write nothing.", type: "boolean" },
+        plan_hash: { description: "Of a dry run: refused if anything changed since.", type: "string" },
         secrets: {
           description: "Leave out: a person sets values with `tntc secrets set <name> <service.key>`.",
           type: "object",
@@ -84,6 +85,7 @@ export const listed: readonly ListedTool[] = [
         version: { type: "string" },
         dry_run: { type: "boolean" },
         revision: { type: "number" },
+        plan_hash: { type: "string" },
         changed: { type: "boolean" },
         steps: { type: "array" },
         dependencies: { type: "array" },

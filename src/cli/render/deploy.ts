@@ -51,7 +51,7 @@ function planned(result: DeployView, style: Style): string[] {
 
 function colourOf(action: string, style: Style): (text: string) => string {
   if (action === "create") return style.green;
-  if (action === "update") return style.yellow;
+  if (action === "update" || action === "rotate") return style.yellow;
   return action === "delete" ? style.red : style.dim;
 }
 
@@ -78,8 +78,10 @@ function nextStep(result: DeployView, { style, command }: DeployRendering): stri
   if (command === undefined) return [];
   if (!result.dry_run)
     return ["", next(doesNotRun(result) ? `tntc logs ${result.name}` : `tntc run ${result.name}`, style)];
-  const writes = result.plan.some(({ action }) => ["create", "update", "delete"].includes(action));
-  return ["", next(writes ? command : `nothing to do: ${result.name} is as it should be`, style)];
+  if (result.plan.every(({ action }) => action === "unchanged"))
+    return ["", next(`nothing to do: ${result.name} is as it should be`, style)];
+  const planned = result.plan_hash === undefined ? command : `${command} --plan-hash ${result.plan_hash}`;
+  return ["", next(planned, style)];
 }
 
 /** An undeploy for people. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { Conflict, Internal } from "../../errors.ts";
 import type { Identity } from "../../tentacle/identity.ts";
-import type { AppliedObject } from "../cluster.ts";
+import type { AppliedObject, PlannedObject } from "../cluster.ts";
 import { type ClusterObject, labels, MANAGER } from "../objects.ts";
 import { requireOwned } from "../ownership.ts";
 import type { Api, ApiAnswer } from "./api.ts";
@@ -11,6 +11,7 @@ import type { LastSeen, Seen } from "./last-seen.ts";
 import { getObject, type LiveObject, parseLive, proofOf } from "./objects.ts";
 import { apiVersionOf, object as objectPlace } from "./paths.ts";
 import { requirePodsAllowed } from "./pod-security.ts";
+import { versionOf } from "./version.ts";
 
 /**
  * No object ever has it, so a patch that names it creates and never touches what is there: server-side apply by itself
@@ -39,7 +40,7 @@ export async function applyObject(
   identity: Identity,
   object: ClusterObject,
   options: ApplyOptions,
-): Promise<AppliedObject> {
+): Promise<PlannedObject> {
   const { dryRun, seen } = options;
   const { kind, metadata } = object;
   const { name, namespace } = metadata;
@@ -49,7 +50,8 @@ export async function applyObject(
       hint: "This is a defect of Tentacular: report it.",
     });
   const place = objectPlace(kind, namespace, name);
-  if (await isSettled(api, object, options)) return { kind, name, outcome: "unchanged" };
+  const settled = await readSettled(api, object, options);
+  if (settled !== undefined) return { kind, name, outcome: "unchanged", ...versionIf(dryRun, settled, kind) };
   // What a try whose answer was lost may have done already: an undo must know of it.
   let mayHave: AppliedObject["outcome"] | undefined;
   for (let count = 1; ; count++) {
@@ -61,7 +63,7 @@ export async function applyObject(
       if (dryRun) await requirePodsAllowed(api, place, answer.warnings, options.signal);
       if (dryRun) seen.note(place.path, base, outcome === "unchanged");
       else seen.note(place.path, parseLive(answer.json), true);
-      return { kind, name, outcome };
+      return { kind, name, outcome, ...versionIf(dryRun, base, kind) };
     }
     seen.forget(place.path);
     const conflicts = fieldConflicts(answer.status);
@@ -85,17 +87,29 @@ async function readOwn(
   return live;
 }
 
-/** Is it an object that never changes, and the very one that was seen to be as wanted? The engine is large, and in every deploy. */
-async function isSettled(
+function versionIf(
+  dryRun: boolean,
+  base: Base | undefined,
+  kind: ClusterObject["kind"],
+): Pick<PlannedObject, "version"> {
+  return dryRun && base !== undefined ? { version: versionOf(base, kind) } : {};
+}
+
+/**
+ * Reads an object that never changes, when it is the very one that was seen to be as wanted: the engine is large, and in every
+ * deploy.
+ */
+async function readSettled(
   api: Api,
   { kind, metadata: { namespace, name }, ...rest }: ClusterObject,
   { seen, signal }: ApplyOptions,
-): Promise<boolean> {
+): Promise<LiveObject | undefined> {
   const last = seen.get(objectPlace(kind, namespace, name).path);
   if (!("immutable" in rest) || rest.immutable !== true || last?.there !== true || !last.settled)
-    return false;
+    return undefined;
   const live = await getObject(api, { kind, namespace, name }, { metadataOnly: true, signal });
-  return live?.metadata.uid === last.uid && live.metadata.resourceVersion === last.resourceVersion;
+  const same = live?.metadata.uid === last.uid && live.metadata.resourceVersion === last.resourceVersion;
+  return same ? live : undefined;
 }
 
 /** What to write over without asking first; undefined when that is not known. */

@@ -7,7 +7,7 @@ import { type LeaseHolder, leaseHolder, takeLease } from "../../lease.ts";
 import { tailLog } from "../../log-file.ts";
 import type { Logger } from "../../log.ts";
 import { createIdentity, type Identity, labelProblem } from "../../tentacle/identity.ts";
-import type { AppliedObject, Cluster, Enclave, LockHolder, ObjectDrift } from "../cluster.ts";
+import type { AppliedObject, Cluster, Enclave, LockHolder, ObjectDrift, PlannedObject } from "../cluster.ts";
 import { differences } from "../differences.ts";
 import { differing, missing } from "../drift.ts";
 import { postRun, seeLogs } from "../engine-client.ts";
@@ -146,7 +146,14 @@ export function createLocalCluster(options: LocalClusterOptions): Cluster {
       return held && lockHolderOf(held);
     },
 
-    dryRun: compare,
+    async dryRun(identity, objects, signal) {
+      const planned: PlannedObject[] = [];
+      for (const { kind, name, outcome } of await compare(identity, objects, signal)) {
+        const version = await store.version(identity.enclave, { kind, name });
+        planned.push({ kind, name, outcome, ...(version !== undefined && { version }) });
+      }
+      return planned;
+    },
 
     async apply(identity, objects, signal) {
       const outcomes = await compare(identity, objects, signal);

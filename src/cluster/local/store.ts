@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
 import { InvalidInput } from "../../errors.ts";
 import { listFolder, readTextIfThere, writeFileAtomic } from "../../files.ts";
@@ -17,6 +17,8 @@ export interface Store {
   names(enclave: string, kind: ObjectKind): Promise<readonly string[]>;
   /** The file's JSON, whoever wrote it; undefined when there is none. */
   readJson(enclave: string, key: ObjectKey): Promise<unknown>;
+  /** Another one as soon as somebody has written the file. */
+  version(enclave: string, key: ObjectKey): Promise<string | undefined>;
   readConfigMap(enclave: string, name: string): Promise<ConfigMap | undefined>;
   readSecret(enclave: string, name: string): Promise<Secret | undefined>;
   readDeployment(enclave: string, name: string): Promise<Deployment | undefined>;
@@ -59,6 +61,11 @@ export function createStore(folders: Folders, log: Logger): Store {
       return names.sort();
     },
     readJson,
+    async version(enclave, { kind, name }) {
+      const path = folders.object(enclave, kind, checked(name));
+      const found = await stat(path, { bigint: true }).catch(() => undefined);
+      return found && `${found.ino} ${found.mtimeNs} ${found.size}`;
+    },
     async readConfigMap(enclave, name) {
       const object = await read(enclave, { kind: "ConfigMap", name });
       return object?.kind === "ConfigMap" ? object : undefined;

@@ -4,7 +4,8 @@ import type { PipelineDependencies } from "../dependencies.ts";
 import { newOperationId, takeLock } from "../operation.ts";
 import type { DeployRequest, DeployResult, OperationCall, StepTiming } from "../operations.ts";
 import { steps } from "../steps.ts";
-import { check, type Validated, validate } from "./check.ts";
+import { check, validate } from "./check.ts";
+import { requirePlanHash } from "./plan-hash.ts";
 import { expectedCredentials, type Plan, plan, render } from "./plan.ts";
 import { type NotRetired, type Provisioned, reportsOf } from "./provision.ts";
 import { type Ready, type Release, release, releaseOptions, startRelease } from "./release.ts";
@@ -28,9 +29,11 @@ export function createDeploy(
       kind: "deploy",
       id: call.id ?? newOperationId(),
       caller: call.caller,
+      onPlan: call.onPlan,
       request,
       rotate: new Set(),
     });
+    if (request.dryRun !== true) requirePlanHash(request.planHash);
     secretTexts(request.secrets ?? {}).forEach(deps.onSecret);
     if (request.dryRun === true) {
       const { state, timings } = await planning.run(start, call, options);
@@ -59,7 +62,7 @@ function describe(
   timings: readonly StepTiming[],
   { workflow, revision, reports, workload, notRetired }: Outcome,
 ): DeployResult {
-  const { request, identity, tentacle, actions, applied, warnings, secretWarnings, unchanged } = state;
+  const { request, identity, tentacle, actions, applied, warnings, secretWarnings, unchanged, hash } = state;
   const { enclave, name } = identity;
   const dryRun = request.dryRun === true;
   return {
@@ -69,6 +72,7 @@ function describe(
     version: tentacle.version,
     dry_run: dryRun,
     revision,
+    plan_hash: hash,
     changed: !unchanged,
     steps: timings,
     dependencies: reports,
@@ -81,16 +85,16 @@ function describe(
     })),
     ...(workload !== undefined && { workload }),
     warnings: [...warnings, ...secretWarnings, ...(notRetired?.warnings ?? [])],
-    next: nextStep(dryRun, identity, workload),
+    next: nextStep(state, workload),
   };
 }
 
 function nextStep(
-  dryRun: boolean,
-  { enclave, name }: Validated["identity"],
+  { request, identity: { enclave, name }, hash }: Ready & Plan,
   workload: Workload | undefined,
 ): string {
-  if (dryRun) return "Nothing was written. Call deploy without dry_run to do it.";
+  if (request.dryRun === true)
+    return `Nothing was written. To do just this, call deploy without dry_run and with plan_hash "${hash}"; it is refused if anything has changed by then.`;
   if (workload?.state === "ready") return `Call run with enclave "${enclave}" and name "${name}".`;
   return `The tentacle is deployed but not ready. Call logs with enclave "${enclave}" and name "${name}", mend the node, deploy again.`;
 }

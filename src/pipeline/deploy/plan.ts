@@ -16,6 +16,7 @@ import type { StepCall } from "../steps.ts";
 import type { FoundObjects } from "./apply.ts";
 import type { Checked, Validated } from "./check.ts";
 import { type Kept, readKept, stillKept } from "./kept.ts";
+import { planHash, requireSamePlan } from "./plan-hash.ts";
 import type { Release } from "./release.ts";
 import { vanishedOf } from "./vanished.ts";
 
@@ -41,6 +42,8 @@ export interface Plan {
   /** What is there already of the objects of the new version. */
   readonly found: FoundObjects;
   readonly actions: readonly PlannedAction[];
+  /** See `planHash`. */
+  readonly hash: string;
   /** Nothing differs: no write is needed, not even the journal's. */
   readonly unchanged: boolean;
 }
@@ -55,6 +58,13 @@ type Known = Release & Validated & Checked;
 
 /** Reads the state of cluster and services and compares it with what the author wants; writes nothing. */
 export async function plan(deps: PipelineDependencies, state: Known, { signal }: StepCall): Promise<Plan> {
+  const made = await planNow(deps, state, signal);
+  state.onPlan?.(made.hash);
+  if (state.request.dryRun !== true) requireSamePlan(state, made);
+  return made;
+}
+
+async function planNow(deps: PipelineDependencies, state: Known, signal: AbortSignal): Promise<Plan> {
   const { identity, kept } = state;
   const [made, still] = await Promise.allSettled([
     planFrom(deps, state, kept, signal),
@@ -129,6 +139,7 @@ async function planFrom(
     ...outcomes.map(objectAction),
     ...prune.map(({ kind, name }) => ({ action: "delete", object: `${kind} ${name}` }) as const),
   ];
+  const hash = planHash({ ...state, record, inspections, objects, found: outcomes, prune });
   const settled = record?.state === "deployed" && record.operation === undefined && pending.length === 0;
   return {
     record,
@@ -145,6 +156,7 @@ async function planFrom(
       unchanged: new Map(outcomeOf("unchanged").map((object) => [objectName(object), object])),
     },
     actions,
+    hash,
     unchanged: settled && actions.every(({ action }) => action === "unchanged"),
   };
 }

@@ -31,6 +31,8 @@ export interface Release {
   readonly caller?: string | undefined;
   /** RFC 3339. */
   readonly since: string;
+  /** Told the hash of the plan. */
+  readonly onPlan?: ((hash: string) => void) | undefined;
   readonly request: DeployRequest;
   /** Dependencies that get new credentials although the old ones work. */
   readonly rotate: ReadonlySet<string>;
@@ -51,7 +53,9 @@ export type Released = Plan &
   Committed & { readonly workload: Workload; readonly notRetired: NotRetired };
 
 /** Where every release begins. */
-export function startRelease(of: Pick<Release, "kind" | "id" | "caller" | "request" | "rotate">): Release {
+export function startRelease(
+  of: Pick<Release, "kind" | "id" | "caller" | "onPlan" | "request" | "rotate">,
+): Release {
   return {
     ...of,
     since: new Date().toISOString(),
