@@ -12,6 +12,8 @@ export interface AuditLine {
   /** RFC 3339: when it began. */
   readonly time: string;
   readonly caller: string;
+  /** Absent where the operation came by none. */
+  readonly tool?: string;
   /** Of the operation, the same in all its lines: what its result, the journal and the lock call it. */
   readonly id: string;
   readonly operation: string;
@@ -79,6 +81,7 @@ export function auditOperations(
       const id = call.id ?? newOperationId();
       const about = {
         caller: call.caller ?? options.caller,
+        ...(call.tool !== undefined && { tool: call.tool }),
         id,
         operation: call.as ?? operation,
         ...targetOf(request, options.defaultEnclave),

@@ -7,8 +7,10 @@ import { z } from "zod";
 import { type AuditLine, createAuditLog } from "../src/audit.ts";
 import { silentLogger } from "../src/log.ts";
 import { leaksIn } from "./support/leaks.ts";
+import { connect, testService } from "./support/mcp.ts";
 import {
   createTestPlatform,
+  ECHO,
   freshCall,
   freshName,
   type TestPlatform,
@@ -18,6 +20,7 @@ import {
 const lineSchema = z.strictObject({
   time: z.iso.datetime(),
   caller: z.string(),
+  tool: z.string().optional(),
   id: z.string().min(1),
   operation: z.string(),
   step: z.string().optional(),
@@ -101,6 +104,42 @@ test("each operation leaves a line for each step and one at its end, with no val
   expect(leaksIn(JSON.stringify(results), CANARY)).toEqual([]);
   expect(leaksIn(readFileSync(file, "utf8"), CANARY)).toEqual([]);
   expect(statSync(file).mode & 0o777).toBe(0o600);
+});
+
+test("the tool that was called is in each line of what it did, and in none where no tool was", async () => {
+  const before = lines().length;
+  await platform.operations.provisionEnclave({ enclave }, freshCall());
+  const client = await connect({
+    kind: "memory",
+    service: testService({ host: async () => ({ operations: platform.operations }) }),
+  });
+  const files = { "nodes/one.ts": ECHO };
+  try {
+    for (const [tool, args] of [
+      ["deploy", { enclave, workflow: workflowOf("tooled"), files }],
+      ["status", { enclave }],
+      ["repair", { enclave }],
+      ["undeploy", { enclave, name: "tooled", force: "tooled" }],
+      ["enclave", { action: "provision", enclave }],
+    ] as const)
+      expect(await client.call(tool, args)).toMatchObject({ isError: false });
+  } finally {
+    await client.close();
+  }
+  const all = lines().slice(before);
+  expect(
+    all.filter(({ step }) => step === undefined).map(({ operation, tool }) => [operation, tool]),
+  ).toEqual([
+    ["provision_enclave", undefined],
+    ["deploy", "deploy"],
+    ["list", "status"],
+    ["list", "repair"],
+    ["repair", "repair"],
+    ["undeploy", "undeploy"],
+    ["provision_enclave", "enclave"],
+  ]);
+  const byId = new Map(all.map(({ id, tool }) => [id, tool]));
+  expect(all.every(({ id, tool }) => tool === byId.get(id))).toBe(true);
 });
 
 test("a refused deploy is kept with the code of its error, the step it ended in, and the names of its workflow", async () => {

@@ -35,6 +35,8 @@ export interface OperationCall {
   readonly signal: AbortSignal;
   /** For the audit log; default: that of the server. */
   readonly caller?: string;
+  /** Name of the tool that was called, where one was: for the audit log. */
+  readonly tool?: string;
   /** For the audit log and metrics, where it is no caller who called the operation by its name. */
   readonly as?: string;
   /** Of the operation, where its caller gives it one; else it makes one of its own. */
@@ -44,6 +46,16 @@ export interface OperationCall {
   readonly progress?: (event: StepEvent) => void;
   /** Told the hash of the operation's plan, where it has one, before anything is written. */
   readonly onPlan?: (hash: string) => void;
+}
+
+/** A call that is part of another: of the same caller, by the same tool, in the same trace; an operation of its own. */
+export function partOf({ signal, caller, tool, trace }: OperationCall): OperationCall {
+  return {
+    signal,
+    ...(caller !== undefined && { caller }),
+    ...(tool !== undefined && { tool }),
+    ...(trace !== undefined && { trace }),
+  };
 }
 
 /** W3C Trace Context, as it came: checked where it is used. */

@@ -1,12 +1,13 @@
 import { type TentacularError, toTentacularError } from "../errors.ts";
-import type {
-  OperationCall,
-  Operations,
-  RepairAllResult,
-  RepairedTentacle,
-  RepairResult,
-  StepTiming,
-  TentacleSummary,
+import {
+  type OperationCall,
+  type Operations,
+  partOf,
+  type RepairAllResult,
+  type RepairedTentacle,
+  type RepairResult,
+  type StepTiming,
+  type TentacleSummary,
 } from "./operations.ts";
 
 const PAGE = 200;
@@ -32,13 +33,10 @@ export async function repairAll(
     call.progress?.(event);
     const started = performance.now();
     try {
-      const { signal, caller, trace } = call;
       const result = await operations.repair(
         { enclave, name, ifNeeded: true },
         {
-          signal,
-          ...(caller !== undefined && { caller }),
-          ...(trace !== undefined && { trace }),
+          ...partOf(call),
           progress: ({ step, message }) =>
             call.progress?.({ ...event, message: message === undefined ? step : `${step}: ${message}` }),
         },

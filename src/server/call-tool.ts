@@ -112,7 +112,7 @@ export function createToolCaller(options: ToolCallerOptions): ToolCaller {
       const fields = { tool: tool.name, request: context.id, outcome: error.code };
       log.info({ ...fields, ...errorFields(error, redactor) }, "part of a tool call failed");
     };
-    const answer = await tool.handle(input, toolContext(found, context, redactor, noted));
+    const answer = await tool.handle(input, toolContext(tool.name, found, context, redactor, noted));
     return {
       content: [{ type: "text", text: cut(redactor.text(answer.text), MAX_TEXT) }],
       structuredContent: redactor.json(tool.output.parse(answer.structured)),
@@ -227,6 +227,7 @@ function errorFields(error: TentacularError, redactor: Redactor): object {
 }
 
 function toolContext(
+  tool: string,
   host: ToolHost,
   context: CallContext,
   redactor: Redactor,
@@ -237,6 +238,7 @@ function toolContext(
   const step = context.notify === undefined ? undefined : stepProgress(context.notify);
   return {
     signal: context.signal,
+    tool,
     operations: redacted(permitted(host, caller), redactor),
     noted,
     ...(caller !== undefined && { caller: caller.name }),
