@@ -2,6 +2,7 @@ import pRetry from "p-retry";
 import type { z } from "zod";
 import { TentacularError, Unavailable } from "../errors.ts";
 import type { CallOptions, ServerConnection } from "./client.ts";
+import { interruptedCall } from "./interrupted.ts";
 import type { CommandIo } from "./io.ts";
 import { ConnectionLost, NoConnection } from "./network.ts";
 import { widthOf } from "./output.ts";
@@ -27,6 +28,7 @@ export async function callTool<T>(
 /**
  * Like `callTool`, and shows the operation's steps while it goes on. It survives a lost connection: the same call made
  * again attaches to the operation while that goes on. Only what is `idempotent` is called again when it does not.
+ * Interrupted, it says that the server goes on.
  */
 export async function callWithSteps<T extends { readonly steps: readonly { step: string; ms: number }[] }>(
   io: CommandIo,
@@ -39,12 +41,17 @@ export async function callWithSteps<T extends { readonly steps: readonly { step:
     tentacle = args,
   }: { readonly idempotent?: boolean; readonly tentacle?: Readonly<Record<string, unknown>> } = {},
 ): Promise<Answer<T>> {
+  let [url, isBegun]: [string | undefined, boolean] = [undefined, false];
   const call = async (server: ServerConnection): Promise<Answer<T>> => {
+    url = server.url;
     const lines = createStepLines(io.output, widthOf(process.stderr));
     try {
       const options = {
         signal: io.signal,
-        onProgress: (event: Parameters<typeof lines.onProgress>[0]) => lines.onProgress(event),
+        onProgress: (event: Parameters<typeof lines.onProgress>[0]) => {
+          isBegun = true;
+          lines.onProgress(event);
+        },
       };
       const answer = await ask(server, tool, args, schema, options);
       lines.done(answer.view.steps);
@@ -55,21 +62,31 @@ export async function callWithSteps<T extends { readonly steps: readonly { step:
     }
   };
   try {
-    return await io.withServer((server) => {
-      io.output.note(title(server));
-      return call(server);
-    });
+    return await io
+      .withServer((server) => {
+        io.output.note(title(server));
+        return call(server);
+      })
+      .catch((error: unknown) => {
+        if (!(error instanceof ConnectionLost)) throw error;
+        io.output.note("The connection was lost. Looking how the operation goes on …");
+        return pRetry(
+          () =>
+            io.withServer(async (server) => {
+              if (!idempotent) await requireRunning(server, tentacle, io.signal);
+              return call(server);
+            }),
+          {
+            ...AGAIN,
+            signal: io.signal,
+            shouldRetry: ({ error: failure }) => failure instanceof NoConnection,
+          },
+        );
+      });
   } catch (error) {
-    if (!(error instanceof ConnectionLost)) throw error;
-    io.output.note("The connection was lost. Looking how the operation goes on …");
-    return pRetry(
-      () =>
-        io.withServer(async (server) => {
-          if (!idempotent) await requireRunning(server, tentacle, io.signal);
-          return call(server);
-        }),
-      { ...AGAIN, signal: io.signal, shouldRetry: ({ error: failure }) => failure instanceof NoConnection },
-    );
+    if (!io.signal.aborted || error instanceof TentacularError) throw error;
+    const { name } = tentacle;
+    throw interruptedCall({ tool, args, name, url, isBegun, idempotent, typed: io.typed });
   }
 }
 

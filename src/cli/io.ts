@@ -11,6 +11,8 @@ export interface CommandIo {
   readonly signal: AbortSignal;
   /** `--yes`: do not ask. */
   readonly yes: boolean;
+  /** The options that were typed to choose server and enclave, with a space before each, for a command that is named to the user. */
+  readonly typed: string;
   /** Which server and enclave are meant; throws when the user's file or an option cannot be understood. */
   target(): Target;
   /** Connects to the server, hands the connection to `use`, and closes it. */

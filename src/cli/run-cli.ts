@@ -3,6 +3,7 @@ import { TentacularError } from "../errors.ts";
 import { readEnvironments } from "./environments/read.ts";
 import { chooseTarget, type Target } from "./environments/target.ts";
 import { type ExitCode, exitCodes, renderFailure, reportOf } from "./failure.ts";
+import { renderInterrupted, typedOptions } from "./interrupted.ts";
 import type { CommandIo, GlobalOptions } from "./io.ts";
 import {
   type OutputFormat,
@@ -35,10 +36,14 @@ export async function runCli(argv: readonly string[]): Promise<ExitCode> {
     return state.exitCode;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.ok;
-    if (controller.signal.aborted && !(error instanceof TentacularError)) return interrupted();
+    const style = createStyle(state.color && process.stderr.isTTY);
+    if (controller.signal.aborted && !(error instanceof TentacularError)) {
+      writeError(await renderInterrupted(error, formatIn(argv), style));
+      return exitCodes.interrupted;
+    }
     const known = error instanceof CommanderError ? usageError(error, argv, program) : error;
     const { report, exitCode } = reportOf(known, `tntc ${argv[0] ?? ""}`.trim());
-    writeError(await renderFailure(report, formatIn(argv), createStyle(state.color && process.stderr.isTTY)));
+    writeError(await renderFailure(report, formatIn(argv), style));
     return exitCode;
   } finally {
     stopListening();
@@ -68,6 +73,7 @@ function createIo(
     output: createOutput(outputFormats.find((format) => format === options.output) ?? "text", config.color),
     signal,
     yes: options.yes === true,
+    typed: typedOptions(options),
     target,
     async withServer(use) {
       const { connectServer } = await import("./client.ts");
@@ -97,11 +103,6 @@ function abortOnSignals(controller: AbortController): () => void {
   };
   for (const name of names) process.on(name, onSignal);
   return stop;
-}
-
-function interrupted(): ExitCode {
-  writeError("interrupted\n");
-  return exitCodes.interrupted;
 }
 
 /** The asked-for format also of an error that comes before the options are understood. */

@@ -1,9 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
+import { createServer, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect, it } from "vitest";
-import { startUp, type Up } from "./serve.ts";
+import { expect, it, onTestFinished } from "vitest";
+import { interruptedCall, typedOptions } from "../../src/cli/interrupted.ts";
+import { historySchema, statusSchema } from "../../src/cli/results.ts";
+import { eventually } from "../support/eventually.ts";
+import { serveWith, startUp, type Up } from "./serve.ts";
 import { binary, emptyFolder, tntc } from "./tntc.ts";
 
 /** No backing service: what is interrupted here is a run. */
@@ -24,11 +29,8 @@ async function deploySleeper(up: Up): Promise<void> {
 }
 
 /** Starts `tntc run sleeper` and returns when the node has begun for the `count`th time. */
-async function runUntilAsleep(up: Up, count: number) {
-  const child = spawn(process.execPath, [binary, "run", "sleeper"], {
-    env: { PATH: process.env.PATH, ...up.env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+async function runUntilAsleep(up: Up, count: number, ...options: readonly string[]) {
+  const child = start(["run", "sleeper", ...options], up.env);
   const ended = end(child);
   for (;;) {
     const { stdout } = await tntc(["logs", "sleeper"], { env: up.env });
@@ -36,6 +38,13 @@ async function runUntilAsleep(up: Up, count: number) {
     if (child.exitCode !== null) throw new Error(`tntc run ended: ${(await ended).stderr}`);
     await sleep(50);
   }
+}
+
+function start(args: readonly string[], env: Readonly<Record<string, string>>) {
+  return spawn(process.execPath, [binary, ...args], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
 }
 
 async function end(child: ChildProcess): Promise<{ code: number | null; stdout: string; stderr: string }> {
@@ -55,7 +64,13 @@ it("ends with 130 at Ctrl-C, says so when the server dies, and finds the next on
   interrupted.child.kill("SIGINT");
   expect(await interrupted.ended).toEqual({ code: 130, stdout: "", stderr: "interrupted\n" });
 
-  const orphaned = await runUntilAsleep(first, 2);
+  const forPrograms = await runUntilAsleep(first, 2, "-o", "json");
+  forPrograms.child.kill("SIGTERM");
+  const { code, stdout, stderr } = await forPrograms.ended;
+  expect({ code, stdout }).toEqual({ code: 130, stdout: "" });
+  expect(JSON.parse(stderr)).toEqual({ error: { code: "interrupted", message: "interrupted", hint: "" } });
+
+  const orphaned = await runUntilAsleep(first, 3);
   await first.stop("SIGKILL");
   const lost = await orphaned.ended;
   expect(lost).toMatchObject({ code: 7, stdout: "" });
@@ -72,4 +87,112 @@ it("ends with 130 at Ctrl-C, says so when the server dies, and finds the next on
   expect(occupied.code).toBe(5);
   expect(occupied.stderr).toMatch(/^error: Tentacular is up already: process \d+ since/);
   expect(await second.stop()).toMatchObject({ code: 0 });
+});
+
+it("says at Ctrl-C that a deploy goes on, and by which command it is seen", async () => {
+  // The tentacle does not become ready, and its deploy does not end, before the gate answers.
+  const waiting: ServerResponse[] = [];
+  let open = false;
+  const gate = createServer((_request, response) => {
+    if (open) response.end("open");
+    else waiting.push(response);
+  });
+  onTestFinished(() => {
+    gate.closeAllConnections();
+    gate.close();
+  });
+  gate.listen(0, "127.0.0.1");
+  await once(gate, "listening");
+  const address = gate.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const dir = await emptyFolder();
+  await mkdir(join(dir, "nodes"));
+  await writeFile(
+    join(dir, "workflow.yaml"),
+    `name: gated
+version: "1"
+nodes:
+  one: { path: nodes/one.ts, description: Waits for the gate. }
+contract:
+  version: "1"
+  dependencies:
+    gate: { protocol: http, host: 127.0.0.1, port: ${port} }
+`,
+  );
+  await writeFile(
+    join(dir, "nodes/one.ts"),
+    `await (await fetch("http://127.0.0.1:${port}/")).text();\nexport default async () => ({});\n`,
+  );
+  const { TNTC_SERVER: server = "", ...env } = await serveWith(settings);
+  const chosen = ["-e", "team", "--server", server];
+
+  const child = start(["deploy", dir, ...chosen], env);
+  let said = "";
+  child.stderr.on("data", (text: string) => (said += text));
+  const ended = end(child);
+  await eventually(() => {
+    expect(waiting.length).toBeGreaterThan(0);
+    expect(said).toContain("✓");
+  });
+  child.kill("SIGINT");
+  const { code, stdout, stderr } = await ended;
+  expect({ code, stdout }).toEqual({ code: 130, stdout: "" });
+  const look = `tntc status gated ${chosen.join(" ")}`;
+  expect(stderr.slice(stderr.indexOf("interrupted"))).toBe(
+    `interrupted: the deploy of gated goes on at ${server}\nhint: See how it goes on, or ended: ${look}. The same command again waits for its end.\n`,
+  );
+
+  const status = await tntc([...look.split(" ").slice(1), "-o", "json"], { env });
+  const { operation } = statusSchema.parse(JSON.parse(status.stdout));
+  expect(operation).toMatchObject({ kind: "deploy", outcome: "running" });
+  const again = tntc(["deploy", dir, ...chosen], { env });
+  open = true;
+  waiting.forEach((response) => response.end("open"));
+  expect(await again).toMatchObject({ code: 0 });
+  const history = await tntc(["history", "gated", ...chosen, "-o", "json"], { env });
+  expect(historySchema.parse(JSON.parse(history.stdout)).history).toMatchObject([
+    { id: operation?.id, kind: "deploy", outcome: "done" },
+  ]);
+});
+
+const url = "http://127.0.0.1:1/mcp";
+const call = { args: {}, name: "hello", url, isBegun: true, idempotent: false, typed: " --env prod" };
+
+it.each([
+  ["before there is a connection", { tool: "deploy", url: undefined }, "nothing was asked", ""],
+  ["a plan", { tool: "deploy", args: { dry_run: true } }, "a plan writes nothing", ""],
+  [
+    "a call of which the server has said nothing",
+    { tool: "rotate", isBegun: false },
+    `the rotate of hello may go on at ${url}`,
+    "See how it goes on, or ended: tntc status hello --env prod.",
+  ],
+  [
+    "an undeploy",
+    { tool: "undeploy" },
+    `the undeploy of hello goes on at ${url}`,
+    "See how it goes on, or ended: tntc status hello --env prod. A tentacle that is not found there is gone.",
+  ],
+  [
+    "the deletion of an orphan",
+    { tool: "undeploy", args: { orphan: true } },
+    `the undeploy of hello goes on at ${url}`,
+    "See how it goes on, or ended: tntc gc --env prod.",
+  ],
+  [
+    "a repair of all",
+    { tool: "repair", name: undefined, idempotent: true },
+    `the repair goes on at ${url}`,
+    "See how it goes on, or ended: tntc list --env prod. The same command again waits for its end.",
+  ],
+])("says of %s what becomes of it", (_what, given, message, hint) => {
+  const interrupted = interruptedCall({ ...call, ...given });
+  expect(interrupted.message).toContain(message);
+  expect(interrupted.hint).toBe(hint);
+});
+
+it("names the options that were typed as a shell takes them", () => {
+  expect(typedOptions({ env: "prod", enclave: "team", ca: "it's a file" })).toBe(
+    " -e team --env prod --ca 'it'\\''s a file'",
+  );
 });

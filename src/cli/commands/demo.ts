@@ -6,6 +6,7 @@ import { startUp } from "../../up.ts";
 import { connectServer } from "../client.ts";
 import { walk } from "../demo/walk.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
+import { Interrupted } from "../interrupted.ts";
 import type { CommandIo } from "../io.ts";
 import { renderServices } from "../render/services.ts";
 
@@ -55,6 +56,9 @@ export async function run(_options: object, io: CommandIo): Promise<ExitCode> {
     } finally {
       await up.close();
     }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    throw new Interrupted("the services of the demo have ended, and its folder is gone", "");
   } finally {
     await rm(stateDir, { recursive: true, force: true });
   }
