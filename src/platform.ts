@@ -90,6 +90,7 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
     log,
     onSecret: (value) => redactor.add(value),
     observer: options.observer,
+    undeploy: (request, call) => operations.undeploy(request, call),
   });
   const audit = createAuditLog(await auditFileOf(config, options), log);
   const tracing = config.tracing
@@ -102,14 +103,15 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
     caller: options.caller ?? localCaller(),
     watch,
   });
+  const operations: Operations = createLasting(audited, {
+    releaseMs: config.operationTimeoutMs,
+    undeployMs: Math.max(config.operationTimeoutMs, UNDEPLOY_MS),
+  });
   return {
     config,
     cluster,
     exoskeleton,
-    operations: createLasting(audited, {
-      releaseMs: config.operationTimeoutMs,
-      undeployMs: Math.max(config.operationTimeoutMs, UNDEPLOY_MS),
-    }),
+    operations,
     redactor,
     log,
     async close() {

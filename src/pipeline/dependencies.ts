@@ -3,6 +3,7 @@ import type { Exoskeleton } from "../exoskeleton/exoskeleton.ts";
 import type { Logger } from "../log.ts";
 import type { PodOptions } from "../tentacle/pod.ts";
 import type { OperationMemory } from "./memory.ts";
+import type { Operations } from "./operations.ts";
 import type { StepObserver } from "./steps.ts";
 
 /** What the operations work with. */
@@ -23,4 +24,6 @@ export interface PipelineDependencies {
   /** Of operations that ended here. */
   readonly memory?: OperationMemory | undefined;
   readonly observer?: StepObserver | undefined;
+  /** What an operation that undeploys others does it by: with all that stands round it, as for any caller. */
+  readonly undeploy?: Operations["undeploy"];
 }

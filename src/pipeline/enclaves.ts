@@ -4,7 +4,7 @@ import { labels } from "../cluster/objects.ts";
 import { Conflict, InvalidInput } from "../errors.ts";
 import { labelProblem } from "../tentacle/identity.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
-import type { Operations } from "./operations.ts";
+import { type Operations, partOf } from "./operations.ts";
 
 const PAGE = 200;
 const SHOWN = 10;
@@ -46,7 +46,7 @@ export function createDeprovisionEnclave(
     for (const [index, name] of tentacles.entries()) {
       call.signal.throwIfAborted();
       call.progress?.({ step: "undeploy", index, total: tentacles.length + 1, message: name });
-      const result = await undeploy({ enclave, name, force: true }, { signal: call.signal });
+      const result = await undeploy({ enclave, name, force: true }, partOf(call));
       if (result.failed.length === 0) removed.push(name);
       failed.push(...result.failed.map(({ item, problem }) => `${name}: ${item}: ${problem}`));
     }

@@ -19,6 +19,7 @@ export function createOperations(given: PipelineDependencies): Operations {
   const list = createList(deps);
   const undeploy = createUndeploy(deps);
   const purge = createPurge(deps);
+  const undeployEach = deps.undeploy ?? ((request, call) => undeploy.run(request, call));
   return {
     enclaveInfo: createEnclaveInfo(deps, list),
     deploy: createDeploy(deps),
@@ -35,6 +36,6 @@ export function createOperations(given: PipelineDependencies): Operations {
     logs: createLogs(deps),
     secrets: createSecrets(deps),
     provisionEnclave: createProvisionEnclave(deps),
-    deprovisionEnclave: createDeprovisionEnclave(deps, (request, call) => undeploy.run(request, call)),
+    deprovisionEnclave: createDeprovisionEnclave(deps, undeployEach),
   };
 }
