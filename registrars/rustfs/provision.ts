@@ -145,5 +145,5 @@ async function tryOut(
     );
   if (wrong.length === 0) return "passed";
   log.warn({ user, gaps: wrong }, "the object store does not enforce all limits of its users");
-  return `passed but for known gaps: ${wrong.join(", ")}`;
+  return `passed but for known gaps: ${wrong.join(", ")}, explained in docs/object-storage.md`;
 }

@@ -8,6 +8,7 @@ import {
   type S3Client,
 } from "@aws-sdk/client-s3";
 import pLimit from "p-limit";
+import { counted } from "./counted.ts";
 import { errorCode } from "./errors.ts";
 
 /** DeleteObjects takes this many. */
@@ -71,7 +72,7 @@ async function deletePass(
     const refused = await deleteBatch(options, batch);
     for (const word of refused) kept[word] = (kept[word] ?? 0) + 1;
     deleted += batch.length - refused.length;
-    options.progress?.(`${before + deleted} objects deleted below ${options.prefix}`);
+    options.progress?.(`${counted(before + deleted, "object")} deleted below ${options.prefix}`);
   }
 
   for await (const page of options.versioned ? versionPages(options) : objectPages(options)) {

@@ -1,4 +1,5 @@
 import type { Call, Credentials, Drift, Removal } from "../../src/exoskeleton/registrar.ts";
+import { counted } from "./counted.ts";
 import { keysOf } from "./credentials.ts";
 import { explain } from "./errors.ts";
 import { type Purged, purge } from "./purge.ts";
@@ -117,10 +118,6 @@ function phrases({ objects, uploads }: Purged): readonly string[] {
     ...(objects > 0 ? [counted(objects, "object")] : []),
     ...(uploads > 0 ? [counted(uploads, "unfinished upload")] : []),
   ];
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 async function keptProblem(

@@ -68,7 +68,8 @@ describe.skipIf(!server.available)("removal of everything below a prefix", () =>
     expect(said.length).toBeGreaterThanOrEqual(2);
     expect(await objectsOf(plain, one)).toEqual([]);
     expect(await read(theirs)).toBe("mine");
-    await registrar.unregister(neighbour, { data: "delete" }, call());
+    await registrar.unregister(neighbour, { data: "delete" }, { ...call(), progress });
+    expect(said.at(-1)).toMatch(/^1 object deleted below /);
   });
 
   test("fault 33: cut off half way, it ends the access first and goes on with what is left", async () => {
