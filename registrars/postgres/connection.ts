@@ -15,13 +15,20 @@ export interface Login {
   readonly password: string;
 }
 
+export interface AdminUse {
+  /** Another than that of the tentacles. */
+  readonly database?: string;
+  /** Does not wait until others are done: for the question whether the server answers at all. */
+  readonly atOnce?: boolean;
+}
+
 /** The ways into the server. */
 export interface Connector {
   /**
    * Runs `work` on a connection of the admin user, once more when it met a passing trouble: `work` must be idempotent.
-   * Ends when `signal` aborts; the server rolls back a transaction that is open then. Other databases by `database`.
+   * Ends when `signal` aborts; the server rolls back a transaction that is open then.
    */
-  asAdmin<T>(signal: AbortSignal, work: (sql: Sql) => Promise<T>, database?: string): Promise<T>;
+  asAdmin<T>(signal: AbortSignal, work: (sql: Sql) => Promise<T>, how?: AdminUse): Promise<T>;
 
   /** Does this login get in? Throws when that cannot be found out. */
   letsIn(login: Login, signal: AbortSignal): Promise<boolean>;
@@ -140,21 +147,21 @@ export function createConnector(settings: PostgresSettings): Connector {
   }
 
   return {
-    asAdmin(signal, work, database = settings.database) {
-      return limit(async () => {
-        try {
-          return await pRetry(() => withAdmin(database, signal, work), {
-            retries: 1,
-            minTimeout: 100,
-            randomize: true,
-            signal,
-            shouldRetry: ({ error }) => isTransient(error),
-          });
-        } catch (error) {
-          signal.throwIfAborted();
-          throw explain(error, settings);
-        }
-      });
+    async asAdmin(signal, work, { database = settings.database, atOnce = false } = {}) {
+      const use = () =>
+        pRetry(() => withAdmin(database, signal, work), {
+          retries: 1,
+          minTimeout: 100,
+          randomize: true,
+          signal,
+          shouldRetry: ({ error }) => isTransient(error),
+        });
+      try {
+        return await (atOnce ? use() : limit(use));
+      } catch (error) {
+        signal.throwIfAborted();
+        throw explain(error, settings);
+      }
     },
 
     letsIn(login, signal) {

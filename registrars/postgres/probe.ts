@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { TentacularError } from "../../src/errors.ts";
 import type { Probe } from "../../src/exoskeleton/registrar.ts";
+import type { Sql } from "./connection.ts";
 import type { PostgresContext } from "./context.ts";
 import { type Gap, readGaps } from "./hardening.ts";
 
@@ -18,13 +19,16 @@ export async function probe(context: PostgresContext, signal: AbortSignal): Prom
   const begun = performance.now();
   const latency = (): number => Math.round((performance.now() - begun) * 10) / 10;
   try {
-    const { version, number, roles, schemas, gaps } = await context.connector.asAdmin(signal, async (sql) => {
+    const look = async (sql: Sql) => {
       const [row] = await sql`
         SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS number,
           rolsuper OR rolcreaterole AS roles,
           has_database_privilege(current_database(), 'CREATE') AS schemas
         FROM pg_roles WHERE rolname = current_user`;
       return { ...rightsSchema.parse(row), gaps: await readGaps(sql) };
+    };
+    const { version, number, roles, schemas, gaps } = await context.connector.asAdmin(signal, look, {
+      atOnce: true,
     });
     const trouble = number < OLDEST ? tooOld(version) : lacksRight(context, roles, schemas);
     return {

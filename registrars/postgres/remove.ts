@@ -121,7 +121,7 @@ async function remove(
       .asAdmin(
         signal,
         (sql) => transaction(sql, () => run(sql, [["SET LOCAL lock_timeout = '5s'"], dropOwned(role)])),
-        database,
+        { database },
       )
       .catch((error: unknown) => {
         signal.throwIfAborted();

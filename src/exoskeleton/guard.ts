@@ -1,3 +1,4 @@
+import pLimit from "p-limit";
 import { Conflict, TentacularError, Unavailable, type UnavailableReason } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Prober, Seen } from "./prober.ts";
@@ -23,6 +24,9 @@ export const defaultDeadlines: Deadlines = {
   silence: 75_000,
 };
 
+/** Calls of one service at a time: more at once make none of them faster, and each of them late. */
+const AT_ONCE = 8;
+
 export interface GuardOptions {
   readonly log: Logger;
   /** The service's circuit: once a call found it out of reach, the next ones ask whether it answers before they try. */
@@ -41,8 +45,27 @@ export function guardRegistrar(
 ): Registrar {
   const { service } = definition;
   const callMs = registrar.callDeadlineMs ?? deadlines.call;
+  const inTurn = pLimit(AT_ONCE);
 
+  /** Whose turn has not come waits without a deadline of its own: that of the operation ends it. */
   async function guarded<T, C extends Call>(
+    what: string,
+    call: C,
+    allowed: Allowed,
+    work: (call: C) => Promise<T>,
+  ): Promise<T> {
+    // Who looks has no time to wait, and removing data may take a quarter of an hour.
+    if (call.withinMs !== undefined || allowed.silentMs !== undefined)
+      return attempt(what, call, allowed, work);
+    const { signal } = call;
+    const turn = inTurn(async () => {
+      signal.throwIfAborted();
+      return attempt(what, call, allowed, work);
+    });
+    return Promise.race([turn, rejectOnAbort(signal)]);
+  }
+
+  async function attempt<T, C extends Call>(
     what: string,
     call: C,
     allowed: Allowed,

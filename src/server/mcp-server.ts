@@ -120,7 +120,7 @@ function whenCalled(load: () => Promise<ToolCaller>): ToolCaller {
     hasHost: () => loaded?.hasHost() ?? false,
     idle: async () => (await loading)?.idle(),
     settled: async () => (await loading)?.settled(),
-    cutOff: async () => (await loading)?.cutOff(),
+    cutOff: () => loaded?.cutOff(),
   };
 }
 

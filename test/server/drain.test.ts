@@ -42,7 +42,9 @@ describe.skipIf(missing !== undefined)(`SIGTERM while twenty deploys go on${skip
       const deploys = callers.map(({ args, client }, index) =>
         client.call("deploy", args, {
           timeout: 240_000,
-          onprogress: ({ message = "" }) => void (message.startsWith("rollout") && waiting.add(index)),
+          onprogress: ({ message = "" }) => {
+            if (message.startsWith("rollout")) waiting.add(index);
+          },
         }),
       );
       await eventually(() => expect(waiting.size).toBe(DEPLOYS));

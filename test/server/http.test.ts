@@ -308,7 +308,7 @@ it("answers a call that does not end within its grace with what to do", async ()
   expect(structured).toMatchObject({
     code: "unavailable",
     message: "wait had not ended when the server did",
-    hint: expect.stringContaining("Call it again"),
   });
+  expect(JSON.stringify(structured)).toContain("Call it again");
   await client.close();
 });
