@@ -84,7 +84,11 @@ function nextStep(looked: number, touched: readonly RepairedTentacle[], busy: re
   const failed = touched.filter((one) => one.failed.length > 0).length;
   const mended = touched.length - failed;
   return [
-    `${looked} looked at, ${mended} mended, ${failed} not whole.`,
+    `${[
+      `${looked} ${looked === 1 ? "tentacle" : "tentacles"} looked at`,
+      ...(mended > 0 ? [`${mended} mended`] : []),
+      ...(failed > 0 ? [`${failed} not whole`] : []),
+    ].join(", ")}.`,
     ...(busy.length === 0 ? [] : [`An operation is at ${busy.join(", ")}: left alone.`]),
     failed === 0
       ? "Nothing is left to do."

@@ -38,14 +38,14 @@ export function renderRepair(result: RepairView, style: Style): string {
 
 /** A repair of a whole enclave for people: only what was mended, or failed. */
 export function renderRepairAll({ enclave, tentacles, next }: RepairAllView, style: Style): string {
+  const isWhole = tentacles.every(({ failed }) => failed.length === 0);
   return [
     `${style.green("Repaired")} enclave ${style.bold(enclave)}${tentacles.length === 0 ? ": nothing differed" : ""}`,
     ...tentacles.flatMap((one) => {
       const what = interrupted[one.unfinished];
       return [`${style.bold(one.name)}${what === undefined ? "" : `: ${what}`}`, ...partLines(one, style)];
     }),
-    "",
-    `${style.cyan("next:")} ${plain(next)}`,
+    ...(isWhole ? [plain(next)] : ["", `${style.cyan("next:")} ${plain(next)}`]),
   ].join("\n");
 }
 
