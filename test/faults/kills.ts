@@ -16,8 +16,8 @@ import {
 } from "./stage.ts";
 
 /**
- * Kills a server at each edge of each step that `scenario` is found to have, and before and after each change that it
- * makes in a service; then lets one plain operation of another server follow. A step that is added is three more tests.
+ * Kills a server at each edge of each step that `scenario` is found to have, and after each change that it makes in a service,
+ * and before it where something else came last; then lets one plain operation of another server follow. A step that is added is three more tests.
  */
 export async function describeKills(scenario: Scenario, place: Place = "local"): Promise<void> {
   const title = `fault 18: a server killed in ${scenario.name}${place === "local" ? "" : ` on ${place}`}`;
@@ -34,7 +34,10 @@ export async function describeKills(scenario: Scenario, place: Place = "local"):
   const ran = await stage.servers.run(scenario.order(stage.enclave, undisturbed.name));
   if (ran.failed !== undefined) throw new Error(`undisturbed, ${scenario.name} failed: ${ran.failed}`);
   const first = scenario.from === undefined ? 0 : ran.points.indexOf(scenario.from);
-  const points = ran.points.slice(first).filter((point) => place === "local" || isOfCluster(point));
+  const points = ran.points
+    .slice(first)
+    .filter((point) => place === "local" || isOfCluster(point))
+    .filter((point, index, all) => !isSameAs(point, all[index - 1]));
   await finish(stage, scenario, undisturbed.name);
   const expected = await takeCensus(stage, undisturbed.identity);
   await remove(stage, undisturbed.name);
@@ -87,6 +90,11 @@ export async function describeKills(scenario: Scenario, place: Place = "local"):
  */
 function isOfCluster(point: string): boolean {
   return /^(?:before|after) (?:PUT|POST|PATCH|DELETE) of /.test(point) || /^after \w+$/.test(point);
+}
+
+/** Before a change nothing is otherwise than after what came last. The edges of the steps are all kept, as they are what is promised. */
+function isSameAs(point: string, last: string | undefined): boolean {
+  return /^before (?!\w+$)/.test(point) && last?.startsWith("after ") === true;
 }
 
 /** A tentacle whose server was killed at `point`; nothing of it outlives the test, however that ends. */

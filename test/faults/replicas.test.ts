@@ -34,7 +34,13 @@ const DEPLOYERS = 4;
 /** In each round everybody deploys an edition, and a replica is killed when the deploy of one of them is at this step. */
 const KILLED_AT = ["register", "apply", "rollout"];
 
-const historySchema = z.object({ history: z.array(z.object({ kind: z.string(), outcome: z.string() })) });
+/** A stream that was cut in the middle of a call says nothing more: its client has to call again. */
+const CUT_OFF_MS = 30_000;
+
+const historySchema = z.object({
+  revision: z.number(),
+  history: z.array(z.object({ kind: z.string(), outcome: z.string(), revision: z.number() })),
+});
 const auditSchema = z.object({
   id: z.string(),
   operation: z.string(),
@@ -110,15 +116,13 @@ describe.skipIf(missing !== undefined)(`two replicas of which one is killed agai
       onStep(message.split(":", 1)[0] ?? "");
     for (;;) {
       const result = await client
-        .call("deploy", args, { onprogress, timeout: 120_000 })
+        .call("deploy", args, { onprogress, timeout: CUT_OFF_MS })
         .catch(() => undefined);
       if (result === undefined) one.interrupted += 1;
       else if (!result.isError) {
-        const { revision, version, workload } = answers.deploy.parse(result.structured);
+        const { version, workload } = answers.deploy.parse(result.structured);
         const { operation } = z.object({ operation: z.string() }).parse(result.structured);
-        expect({ revision, version, state: workload.state }).toEqual({
-          ...{ revision: edition, version: `1.0.${edition}`, state: "ready" },
-        });
+        expect({ version, state: workload.state }).toEqual({ version: `1.0.${edition}`, state: "ready" });
         one.told.push(operation);
         return;
       } else expect(result.structured).toMatchObject({ code: "conflict" });
@@ -188,12 +192,16 @@ describe.skipIf(missing !== undefined)(`two replicas of which one is killed agai
       const identity = createIdentity(enclave, name);
       const { structured } = await client.call("status", { enclave, name, detail: true, history: true });
       expect(structured).toMatchObject({
-        ...{ version: `1.0.${KILLED_AT.length}`, revision: KILLED_AT.length, state: "ready", drift: [] },
+        ...{ version: `1.0.${KILLED_AT.length}`, state: "ready", drift: [] },
         dependencies: ALL.map((dependency) => ({ dependency, state: "active" })),
       });
-      // Each edition once, by whichever of its calls.
-      const { history } = historySchema.parse(structured);
-      expect(history.filter(({ outcome }) => outcome === "done")).toHaveLength(KILLED_AT.length);
+      // Each edition once, by one of its calls or by the server that repaired what it found at its start; nothing else.
+      const { revision, history } = historySchema.parse(structured);
+      const done = history.filter(({ outcome }) => outcome === "done");
+      const deploys = done.filter(({ kind }) => kind === "deploy").length;
+      expect(deploys).toBeLessThanOrEqual(KILLED_AT.length);
+      expect(done.length).toBeGreaterThanOrEqual(KILLED_AT.length);
+      expect(new Set(done.map((one) => one.revision)).size).toBe(revision);
 
       const { owner } = postgresNames(identity, installation);
       const logins = await world.database.root`
