@@ -1,9 +1,10 @@
 import { closest } from "fastest-levenshtein";
+import pLimit from "p-limit";
 import type { ServiceConfig } from "../config.ts";
 import { InvalidInput, NotEnabled } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { ServiceFlag } from "../pipeline/operations.ts";
-import { type Deadlines, guardRegistrar, unavailable } from "./guard.ts";
+import { CALLS_AT_ONCE, type Deadlines, guardRegistrar, unavailable } from "./guard.ts";
 import { createProber, type Prober } from "./prober.ts";
 import type { Registrar, RegistrarContext, RegistrarDefinition } from "./registrar.ts";
 import { describeModes } from "./settings.ts";
@@ -16,6 +17,8 @@ export interface Service {
   readonly registrar: () => Promise<Registrar>;
   /** Is it usable now? Throws only when the caller gives up. */
   readonly prober: Prober;
+  /** Calls whose turn has not come. */
+  readonly waiting: () => number;
   close(): Promise<void>;
 }
 
@@ -109,7 +112,7 @@ function createService(definition: RegistrarDefinition, options: ExoskeletonOpti
     if (settings?.enabled !== true) throw notEnabled(definition, options);
     const registrar = await definition.create(settings.settings, { ...access, log, installation });
     const { deadlines } = options;
-    return guardRegistrar(definition, registrar, { log, circuit: prober, deadlines });
+    return guardRegistrar(definition, registrar, { log, circuit: prober, deadlines, turns });
   }
 
   async function registrar(): Promise<Registrar> {
@@ -122,6 +125,7 @@ function createService(definition: RegistrarDefinition, options: ExoskeletonOpti
     }
   }
 
+  const turns = pLimit(CALLS_AT_ONCE);
   const prober = createProber(async (signal) => {
     try {
       return await (await registrar()).probe(signal);
@@ -140,6 +144,7 @@ function createService(definition: RegistrarDefinition, options: ExoskeletonOpti
     enabled: settings?.enabled === true,
     registrar,
     prober,
+    waiting: () => turns.pendingCount,
     async close() {
       const registrar = await made?.catch(() => undefined);
       await registrar?.close();

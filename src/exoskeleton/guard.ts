@@ -1,4 +1,4 @@
-import pLimit from "p-limit";
+import pLimit, { type LimitFunction } from "p-limit";
 import { Conflict, TentacularError, Unavailable, type UnavailableReason } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Prober, Seen } from "./prober.ts";
@@ -25,13 +25,15 @@ export const defaultDeadlines: Deadlines = {
 };
 
 /** Calls of one service at a time: more at once make none of them faster, and each of them late. */
-const AT_ONCE = 8;
+export const CALLS_AT_ONCE = 8;
 
 export interface GuardOptions {
   readonly log: Logger;
   /** The service's circuit: once a call found it out of reach, the next ones ask whether it answers before they try. */
   readonly circuit?: Pick<Prober, "ifDown" | "fell">;
   readonly deadlines?: Deadlines | undefined;
+  /** Where the service's calls take turns. */
+  readonly turns?: LimitFunction;
 }
 
 /**
@@ -41,11 +43,10 @@ export interface GuardOptions {
 export function guardRegistrar(
   definition: RegistrarDefinition,
   registrar: Registrar,
-  { log, circuit, deadlines = defaultDeadlines }: GuardOptions,
+  { log, circuit, deadlines = defaultDeadlines, turns = pLimit(CALLS_AT_ONCE) }: GuardOptions,
 ): Registrar {
   const { service } = definition;
   const callMs = registrar.callDeadlineMs ?? deadlines.call;
-  const inTurn = pLimit(AT_ONCE);
 
   /** Whose turn has not come waits without a deadline of its own: that of the operation ends it. */
   async function guarded<T, C extends Call>(
@@ -58,7 +59,7 @@ export function guardRegistrar(
     if (call.withinMs !== undefined || allowed.silentMs !== undefined)
       return attempt(what, call, allowed, work);
     const { signal } = call;
-    const turn = inTurn(async () => {
+    const turn = turns(async () => {
       signal.throwIfAborted();
       return attempt(what, call, allowed, work);
     });

@@ -97,6 +97,12 @@ export function createMetrics({ version, exoskeleton }: MetricsOptions): Metrics
     registers,
     collect: probe,
   });
+  const waiting = new Gauge({
+    name: "tentacular_backend_calls_waiting",
+    help: "Calls of the service whose turn has not come: eight are under way.",
+    labelNames: ["service"],
+    registers,
+  });
   const latency = new Gauge({
     name: "tentacular_backend_probe_seconds",
     help: "How long the service took to answer, or to be given up.",
@@ -108,7 +114,8 @@ export function createMetrics({ version, exoskeleton }: MetricsOptions): Metrics
     const enabled = exoskeleton()?.services.filter((service) => service.enabled) ?? [];
     const signal = AbortSignal.timeout(PROBE_MS);
     await Promise.all(
-      enabled.map(async ({ definition: { service }, prober }) => {
+      enabled.map(async ({ definition: { service }, prober, waiting: queued }) => {
+        waiting.set({ service }, queued());
         const seen = await prober.glance(signal).catch(() => undefined);
         available.set({ service }, seen?.available === true ? 1 : 0);
         latency.set({ service }, (seen?.latencyMs ?? PROBE_MS) / 1_000);

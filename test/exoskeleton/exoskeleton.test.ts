@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import pLimit from "p-limit";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { type ErrorReport, TentacularError, Unavailable } from "../../src/errors.ts";
 import { createExoskeleton } from "../../src/exoskeleton/exoskeleton.ts";
-import { guardRegistrar } from "../../src/exoskeleton/guard.ts";
+import { CALLS_AT_ONCE, guardRegistrar } from "../../src/exoskeleton/guard.ts";
 import {
   defineRegistrar,
   type Probe,
@@ -118,6 +119,33 @@ describe("the guard round a registrar", () => {
     const hanging = guardRegistrar(define(never), basket({ inspect: never }), { log });
     const report = await reportOf(() => hanging.inspect(identity, undefined, { ...call, withinMs: 20 }));
     expect(report.message).toBe("exoskeleton: fruit unavailable: no answer within 0.02 s (inspect)");
+  });
+
+  test("calls take turns: who waits has no deadline yet and may leave, and neither looks nor probes wait", async () => {
+    const gate = Promise.withResolvers<true>();
+    const inspection = { exists: false, facts: {}, drift: [] };
+    let begun = 0;
+    const held = basket({
+      async inspect() {
+        begun += 1;
+        await gate.promise;
+        return inspection;
+      },
+    });
+    const turns = pLimit(CALLS_AT_ONCE);
+    const guarded = guardRegistrar(define(never), held, { log, turns });
+    const impatient = new AbortController();
+    const first = Array.from({ length: CALLS_AT_ONCE + 1 }, () => guarded.inspect(identity, undefined, call));
+    const leaves = guarded.inspect(identity, undefined, { signal: impatient.signal });
+    const look = guarded.inspect(identity, undefined, { ...call, withinMs: 60_000 });
+    expect(await guarded.probe(call.signal)).toMatchObject({ available: true });
+    expect(begun).toBe(CALLS_AT_ONCE + 1);
+    expect(turns.pendingCount).toBe(2);
+    impatient.abort(new Error("gone"));
+    await expect(leaves).rejects.toThrow("gone");
+    gate.resolve(true);
+    expect(await Promise.all([...first, look])).toEqual(Array(CALLS_AT_ONCE + 2).fill(inspection));
+    expect(begun).toBe(CALLS_AT_ONCE + 2);
   });
 
   test("a probe that hangs or throws is an answer", async () => {

@@ -87,6 +87,7 @@ it("moves every metric of ours by a deploy on a real database and by callers who
   expect(moved('tentacular_http_requests_refused_total{reason="origin"}')).toBe(1);
   expect(after.get('tentacular_backend_available{service="postgres"}')).toBe(1);
   expect(after.get('tentacular_backend_probe_seconds{service="postgres"}')).toBeGreaterThan(0);
+  expect(after.get('tentacular_backend_calls_waiting{service="postgres"}')).toBe(0);
   expect(after.get('tentacular_operations_running{operation="deploy"}')).toBe(0);
   expect(after.get("tentacular_locks_held")).toBe(0);
   // Services that are not configured are no alarm.
