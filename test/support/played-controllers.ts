@@ -11,7 +11,7 @@ import type { KubernetesServer } from "./kubernetes.ts";
 import { freshName } from "./platform.ts";
 import { createPodStatuses, READY_POD, ROLLED_OUT } from "./pod-statuses.ts";
 
-/** What the controllers and a node would do for every tentacle of an API server that has neither. */
+/** What the controllers and a node would do for every tentacle of some enclaves, where an API server has neither. */
 export interface PlayedControllers {
   /** What could not be done, if anything. */
   readonly problems: readonly string[];
@@ -46,7 +46,10 @@ const mergePatch = "application/merge-patch+json";
  * Gives each Deployment of a tentacle a ready pod of its present version, and lets one that is deleted go once its pods are
  * gone. The log of such a pod is the code that it was started with.
  */
-export async function playControllers(server: KubernetesServer): Promise<PlayedControllers> {
+export async function playControllers(
+  server: KubernetesServer,
+  enclaves: readonly string[],
+): Promise<PlayedControllers> {
   const kubectl = createKubectl(server);
   const problems: string[] = [];
   const node = await startPlayedNode(server, kubectl);
@@ -58,6 +61,8 @@ export async function playControllers(server: KubernetesServer): Promise<PlayedC
   /** One thing at a time for a Deployment; of what comes meanwhile the last counts. */
   function take(deployment: Deployment): void {
     const { namespace, name } = deployment.metadata;
+    // Others use the same API server, and play there themselves.
+    if (!enclaves.includes(namespace)) return;
     const key = `${namespace}/${name}`;
     latest.set(key, deployment);
     if (working.has(key)) return;

@@ -30,7 +30,10 @@ export async function openWorld(
   const { environment, database } = await serviceEnvironment(services, ["postgres", "nats", "rustfs"]);
   if (database === undefined) throw new Error("no Postgres");
   const tenancy = await createTenancy(kubectl, folder, tenants);
-  const controllers = await playControllers(kubernetes);
+  const controllers = await playControllers(
+    kubernetes,
+    tenancy.tenants.map(({ enclave }) => enclave),
+  );
   const kubeconfig = join(folder, "kubeconfig");
   await writeFile(kubeconfig, kubeconfigOf(kubernetes), { mode: 0o600 });
   return {
