@@ -151,7 +151,7 @@ export function describeRegistrar(under: RegistrarUnderTest): void {
 
     test("no secret is in names, facts, drift or what is reported as created", async () => {
       const { identity, credentials, created } = await registered();
-      const inspection = await registrar.inspect(identity, credentials, call());
+      const inspection = await registrar.inspect(identity, credentials, { ...call(), withSizes: true });
       const shown = JSON.stringify([registrar.names(identity), inspection, created]);
       for (const { name } of under.definition.fields.filter(({ secret }) => secret))
         expect(shown).not.toContain(String(credentials[name]));
