@@ -35,7 +35,7 @@ const DEPLOYERS = 4;
 const KILLED_AT = ["register", "apply", "rollout"];
 
 /** A stream that was cut in the middle of a call says nothing more: its client has to call again. */
-const CUT_OFF_MS = 30_000;
+const CUT_OFF_MS = 15_000;
 
 const historySchema = z.object({
   revision: z.number(),

@@ -175,7 +175,8 @@ describe.skipIf(reason !== undefined)("a plan", () => {
     const before = await history();
     const now = await hashOf(wanted);
     const report = await reportOf(deploy({ ...wanted, planHash: hash }));
-    expect(report).toMatchObject({ ...REFUSED, message: expect.stringMatching(why) });
+    expect(report).toMatchObject(REFUSED);
+    expect(report.message).toMatch(why);
     expect(report.message).toContain(`${enclave}/${wanted.name}`);
     expect(report.hint).toContain("dry_run: true");
     expect(await history()).toEqual(before);
