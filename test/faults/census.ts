@@ -120,7 +120,9 @@ const listSchema = z.object({ data: z.array(z.string()) });
 
 /** Accounts that carry the tentacle's mark, wherever in their claims. */
 export async function accountsOf(operator: Operator, mark: string): Promise<readonly string[]> {
-  const { data } = listSchema.parse((await operator.connection.request("$SYS.REQ.CLAIMS.LIST", "", { timeout: 30_000 })).json());
+  const { data } = listSchema.parse(
+    (await operator.connection.request("$SYS.REQ.CLAIMS.LIST", "", { timeout: 30_000 })).json(),
+  );
   const marked = await Promise.all(
     data.map(async (account) => {
       const jwt = await operator.lookup(account);
