@@ -122,17 +122,3 @@ function causes(error: unknown): readonly unknown[] {
   }
   return chain;
 }
-
-/** Waits for `work`, but not past the end of the caller's patience. */
-export async function within<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  const patience = Promise.withResolvers<never>();
-  const giveUp = (): void => patience.reject(signal.reason);
-  signal.addEventListener("abort", giveUp, { once: true });
-  if (signal.aborted) giveUp();
-  try {
-    // The loser of a race that has been waited for is handled, whatever becomes of it.
-    return await Promise.race([patience.promise, work]);
-  } finally {
-    signal.removeEventListener("abort", giveUp);
-  }
-}

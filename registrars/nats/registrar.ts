@@ -11,6 +11,7 @@ import type {
   Removal,
 } from "../../src/exoskeleton/registrar.ts";
 import type { Identity } from "../../src/tentacle/identity.ts";
+import { untilAborted } from "../../src/until-aborted.ts";
 import { type Account, createAccounts, foreignness } from "./accounts.ts";
 import { type Address, readCa } from "./address.ts";
 import {
@@ -23,7 +24,7 @@ import {
   subjectPrefix,
   tentaclePermissions,
 } from "./claims.ts";
-import { type Reach, within } from "./connection.ts";
+import type { Reach } from "./connection.ts";
 import { eraseAccount } from "./erase.ts";
 import { createQueues } from "./queues.ts";
 import { openSystemAccount } from "./system.ts";
@@ -64,7 +65,7 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
     );
   /** One operation on a tentacle at a time, as an account has no conditional write. */
   const turn = <T>(identity: Identity, call: Call, work: () => Promise<T>): Promise<T> =>
-    within(call.signal, inTurn(identity.key, work));
+    untilAborted(call.signal, inTurn(identity.key, work));
 
   /** The credential in `credentials`, when it is one of `account` that the server could let in. */
   function liveCredential(

@@ -2,6 +2,7 @@ import type { KeyPair } from "@nats-io/nkeys";
 import { errors, type Msg, type NatsConnection } from "@nats-io/transport-node";
 import { z } from "zod";
 import { Unavailable } from "../../src/errors.ts";
+import { untilAborted } from "../../src/until-aborted.ts";
 import { signDelete } from "./claims.ts";
 import {
   explain,
@@ -11,7 +12,6 @@ import {
   notOperatorMode,
   type Reach,
   requireCreds,
-  within,
 } from "./connection.ts";
 import { tryLogin } from "./try-login.ts";
 
@@ -161,8 +161,8 @@ export function openSystemAccount(options: SystemOptions): SystemAccount {
       const earlier = current;
       const opening = connection();
       try {
-        opened = await within(signal, opening);
-        return await within(AbortSignal.any([signal, opened.lost]), work(opened.nats));
+        opened = await untilAborted(signal, opening);
+        return await untilAborted(AbortSignal.any([signal, opened.lost]), work(opened.nats));
       } catch (error) {
         // Nobody answered on a connection that stood, perhaps by half: the next call makes a new one.
         if (isTimeout(signal.reason)) abandon(opening);

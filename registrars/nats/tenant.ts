@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { explain, login, type Reach, requireCreds, within } from "./connection.ts";
+import { untilAborted } from "../../src/until-aborted.ts";
+import { explain, login, type Reach, requireCreds } from "./connection.ts";
 import { tryLogin } from "./try-login.ts";
 
 /** What the registrar does as a tentacle, with a credential of its account. */
@@ -31,7 +32,7 @@ export function actAsTenant(reach: Reach, inboxPrefix: string): Tenant {
   ): Promise<T> {
     const opening = login(reach, creds, inboxPrefix);
     try {
-      return await within(signal, opening.then(work));
+      return await untilAborted(signal, opening.then(work));
     } finally {
       void opening.then(
         (connection) => connection.close(),

@@ -1,6 +1,7 @@
 import pLimit, { type LimitFunction } from "p-limit";
 import { Conflict, TentacularError, Unavailable, type UnavailableReason } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { untilAborted } from "../until-aborted.ts";
 import type { Prober, Seen } from "./prober.ts";
 import type { Call, Probe, Registrar, RegistrarDefinition } from "./registrar.ts";
 
@@ -63,7 +64,7 @@ export function guardRegistrar(
       signal.throwIfAborted();
       return attempt(what, call, allowed, work);
     });
-    return Promise.race([turn, rejectOnAbort(signal)]);
+    return untilAborted(signal, turn);
   }
 
   async function attempt<T, C extends Call>(
@@ -82,8 +83,7 @@ export function guardRegistrar(
     let down: Seen | undefined;
     try {
       down = await circuit?.ifDown(signal);
-      if (down === undefined)
-        return await Promise.race([work({ ...call, signal, progress }), rejectOnAbort(signal)]);
+      if (down === undefined) return await untilAborted(signal, work({ ...call, signal, progress }));
     } catch (error) {
       log.warn({ service, call: what, err: error }, "registrar call failed");
       const shown = named(definition, what, error, deadline.lateBy());
@@ -103,7 +103,7 @@ export function guardRegistrar(
       const deadline = AbortSignal.timeout(deadlines.probe);
       const both = AbortSignal.any([signal, deadline]);
       try {
-        return await Promise.race([registrar.probe(both), rejectOnAbort(both)]);
+        return await untilAborted(both, registrar.probe(both));
       } catch (error) {
         if (!deadline.aborted) log.warn({ service, err: error }, "probe threw");
         return {
@@ -228,14 +228,4 @@ function startDeadline({ ms, silentMs }: Allowed): Deadline {
       clearTimeout(silence);
     },
   };
-}
-
-function rejectOnAbort(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    const abort = (): void => {
-      reject(signal.reason instanceof Error ? signal.reason : new Error("cancelled"));
-    };
-    if (signal.aborted) abort();
-    else signal.addEventListener("abort", abort, { once: true });
-  });
 }

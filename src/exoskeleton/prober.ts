@@ -1,3 +1,4 @@
+import { untilAborted } from "../until-aborted.ts";
 import type { Probe } from "./registrar.ts";
 
 /** How long a glance at a service that was down waits for it to be up again. */
@@ -52,15 +53,15 @@ export function createProber(probe: (signal: AbortSignal) => Promise<Probe>): Pr
   }
 
   return {
-    ask: (signal) => unlessAborted(now(), signal),
+    ask: (signal) => untilAborted(signal, now()),
     async glance(signal) {
       const last = known;
       const answer = refresh();
-      if (last === undefined || last.seen.available) return unlessAborted(answer, signal);
+      if (last === undefined || last.seen.available) return untilAborted(signal, answer);
       const moment = Promise.withResolvers<undefined>();
       const timer = setTimeout(() => moment.resolve(undefined), PATIENCE_MS);
       try {
-        const fresh = await unlessAborted(Promise.race([answer, moment.promise]), signal);
+        const fresh = await untilAborted(signal, Promise.race([answer, moment.promise]));
         return fresh ?? aged(last.seen, performance.now() - last.at);
       } finally {
         clearTimeout(timer);
@@ -68,7 +69,7 @@ export function createProber(probe: (signal: AbortSignal) => Promise<Probe>): Pr
     },
     async ifDown(signal) {
       if (known === undefined || known.seen.available) return undefined;
-      const seen = await unlessAborted(now(), signal);
+      const seen = await untilAborted(signal, now());
       return seen.available ? undefined : seen;
     },
     fell: (reason) => void note({ available: false, reason, latencyMs: 0 }),
@@ -78,12 +79,4 @@ export function createProber(probe: (signal: AbortSignal) => Promise<Probe>): Pr
 function aged(seen: Seen, ms: number): Seen {
   const age = `as of ${Math.round(ms / 1000)} s ago, and being asked again`;
   return { ...seen, reason: `${seen.reason ?? "not available"} (${age})` };
-}
-
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = (): void => aborted.reject(signal.reason);
-  if (signal.aborted) abort();
-  signal.addEventListener("abort", abort, { once: true });
-  return Promise.race([work, aborted.promise]).finally(() => signal.removeEventListener("abort", abort));
 }

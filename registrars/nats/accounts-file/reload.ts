@@ -2,7 +2,8 @@ import { readFile } from "node:fs/promises";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { z } from "zod";
 import { Unavailable } from "../../../src/errors.ts";
-import { explain, isNoResponders, login, type Reach, within } from "../connection.ts";
+import { untilAborted } from "../../../src/until-aborted.ts";
+import { explain, isNoResponders, login, type Reach } from "../connection.ts";
 
 import { steadily } from "./steadily.ts";
 
@@ -30,11 +31,11 @@ export type Reloader = (signal: AbortSignal) => Promise<void>;
 export function reloadBySystemUser(reach: Reach, seed: string): Reloader {
   /** Asks once; gives what the first server that refuses its configuration says of it. */
   async function ask(signal: AbortSignal): Promise<string | undefined> {
-    const nats: NatsConnection = await within(signal, login(reach, seed, INBOX_PREFIX));
+    const nats: NatsConnection = await untilAborted(signal, login(reach, seed, INBOX_PREFIX));
     try {
-      for (const server of await within(signal, serversOf(nats))) {
+      for (const server of await untilAborted(signal, serversOf(nats))) {
         const request = nats.request(`$SYS.REQ.SERVER.${server}.RELOAD`, "", { timeout: 5_000 });
-        const { error } = answerSchema.parse((await within(signal, request)).json());
+        const { error } = answerSchema.parse((await untilAborted(signal, request)).json());
         if (error !== undefined) return error.description;
       }
       return undefined;
