@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { canonicalJson } from "../canonical-json.ts";
 import { TentacularError, Unavailable } from "../errors.ts";
 import { CallerGone, type OperationCall, type Operations, type StepEvent } from "./operations.ts";
 
@@ -119,12 +120,7 @@ function tooLong(what: string, ms: number): Unavailable {
 
 /** The same for the same request, in whatever order its fields are; no secret can be read from it. */
 function fingerprint(request: unknown): string {
-  const text = JSON.stringify(request, (_key, value: unknown) => {
-    // A flag that is off is one that is not given.
-    if (value === false) return undefined;
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : value;
-  });
+  // A flag that is off is one that is not given.
+  const text = canonicalJson(request, (item) => item === false);
   return createHash("sha256").update(text).digest("hex");
 }
