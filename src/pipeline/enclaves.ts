@@ -1,12 +1,11 @@
 import { z } from "zod";
 import type { EnclaveQuota } from "../cluster/enclave-objects.ts";
-import { labels } from "../cluster/objects.ts";
 import { Conflict, InvalidInput } from "../errors.ts";
 import { labelProblem } from "../tentacle/identity.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
 import { type Operations, partOf } from "./operations.ts";
+import { eachRecord, tentacleOf } from "./record.ts";
 
-const PAGE = 200;
 const SHOWN = 10;
 
 /** Builds `provisionEnclave`: a workspace with its limits, or, dry, what an operator applies with other rights. */
@@ -75,14 +74,7 @@ async function tentaclesOf(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const names: string[] = [];
-  let cursor: string | undefined;
-  do {
-    const at = { limit: PAGE, ...(cursor !== undefined && { cursor }) };
-    const { records, next } = await deps.cluster.records(enclave, at, signal);
-    // By their labels: a record whose text cannot be read stands for data all the same.
-    names.push(...records.map(({ metadata }) => metadata.labels?.[labels.tentacle] ?? metadata.name));
-    cursor = next;
-  } while (cursor !== undefined);
+  for await (const record of eachRecord(deps.cluster, enclave, signal)) names.push(tentacleOf(record));
   return names;
 }
 

@@ -1,12 +1,10 @@
-import { labels } from "../cluster/objects.ts";
 import { toTentacularError } from "../errors.ts";
 import type { Drift, Mark } from "../exoskeleton/registrar.ts";
 import { createIdentity, labelProblem } from "../tentacle/identity.ts";
 import { objectNames } from "../tentacle/manifests.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
 import type { Operations, Orphan } from "./operations.ts";
-
-const PAGE = 200;
+import { eachRecord, tentacleOf } from "./record.ts";
 
 /** Builds `orphans`: finds what carries a tentacle's mark although no release record knows of the tentacle. Writes nothing. */
 export function createOrphans(deps: PipelineDependencies): Operations["orphans"] {
@@ -82,16 +80,7 @@ async function recorded(
   signal: AbortSignal,
 ): Promise<ReadonlySet<string>> {
   const names = new Set<string>();
-  let cursor: string | undefined;
-  do {
-    const page = await deps.cluster.records(
-      enclave,
-      { limit: PAGE, ...(cursor !== undefined && { cursor }) },
-      signal,
-    );
-    for (const { metadata } of page.records) names.add(metadata.labels?.[labels.tentacle] ?? metadata.name);
-    cursor = page.next;
-  } while (cursor !== undefined);
+  for await (const record of eachRecord(deps.cluster, enclave, signal)) names.add(tentacleOf(record));
   return names;
 }
 

@@ -134,6 +134,28 @@ export async function readRecord(
   return configMap === undefined ? undefined : parseRecord(configMap);
 }
 
+const PAGE = 200;
+
+/** All records of an enclave, also those that this version does not understand; asked for page by page. */
+export async function* eachRecord(
+  cluster: Pick<Cluster, "records">,
+  enclave: string,
+  signal: AbortSignal,
+): AsyncGenerator<ConfigMap> {
+  let cursor: string | undefined;
+  do {
+    const at = { limit: PAGE, ...(cursor !== undefined && { cursor }) };
+    const page = await cluster.records(enclave, at, signal);
+    yield* page.records;
+    cursor = page.next;
+  } while (cursor !== undefined);
+}
+
+/** Whose record it is: by its labels, as one whose text cannot be read stands for data all the same. */
+export function tentacleOf({ metadata }: ConfigMap): string {
+  return metadata.labels?.[labels.tentacle] ?? metadata.name;
+}
+
 /** Writes the record of a tentacle. */
 export async function writeRecord(
   cluster: Cluster,

@@ -6,11 +6,10 @@ import type { Logger } from "../log.ts";
 import { createIdentity, type Identity } from "../tentacle/identity.ts";
 import { readOperation } from "./operation.ts";
 import type { Operations } from "./operations.ts";
-import { parseRecord } from "./record.ts";
+import { eachRecord, parseRecord } from "./record.ts";
 
 /** How many are repaired at once: callers of the server that starts come first. */
 const AT_ONCE = 4;
-const PAGE = 200;
 /** The lock of a holder that has just died ends within half a minute, so the first looks are close. */
 const AGAIN_MS = { first: 5_000, last: 300_000 };
 
@@ -110,19 +109,10 @@ export function repairAtStart(on: () => StartedOn): StartRepairs {
 async function openJournals(cluster: Cluster, signal: AbortSignal): Promise<readonly Identity[]> {
   const open: Identity[] = [];
   for (const { name: enclave, ready } of await cluster.enclaves(signal)) {
-    let cursor: string | undefined;
-    do {
-      if (!ready) break;
-      const page = await cluster.records(
-        enclave,
-        { limit: PAGE, ...(cursor !== undefined && { cursor }) },
-        signal,
-      );
-      for (const record of page.records)
-        if (parseRecord(record)?.operation !== undefined)
-          open.push(createIdentity(enclave, record.metadata.name.replace(/-release$/, "")));
-      cursor = page.next;
-    } while (cursor !== undefined);
+    if (!ready) continue;
+    for await (const record of eachRecord(cluster, enclave, signal))
+      if (parseRecord(record)?.operation !== undefined)
+        open.push(createIdentity(enclave, record.metadata.name.replace(/-release$/, "")));
   }
   return open;
 }
