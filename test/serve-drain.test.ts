@@ -1,10 +1,9 @@
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { newToken } from "../src/server/http.ts";
+import { shutGate } from "./support/gate.ts";
 import { connect } from "./support/mcp.ts";
 import { freshName, workflowOf } from "./support/platform.ts";
 import { type ServeProcess, startServeProcess } from "./support/serve-process.ts";
@@ -26,33 +25,20 @@ it("lets a deploy that is under way end when SIGTERM comes, and takes no new cal
   const folder = await mkdtemp(join(tmpdir(), "tentacular-drain-"));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   // The tentacle does not become ready, and its deploy does not end, before the gate answers.
-  const waiting: ServerResponse[] = [];
-  let open = false;
-  const gate = createServer((_request, response) => {
-    if (open) response.end("open");
-    else waiting.push(response);
-  });
-  onTestFinished(() => {
-    gate.closeAllConnections();
-    gate.close();
-  });
-  gate.listen(0, "127.0.0.1");
-  await once(gate, "listening");
-  const address = gate.address();
-  const port = typeof address === "object" && address !== null ? address.port : 0;
-  const dependency = `    gate: { protocol: http, host: 127.0.0.1, port: ${port} }`;
+  const gate = await shutGate();
+  const dependency = `    gate: { protocol: http, host: 127.0.0.1, port: ${gate.port} }`;
   const request = {
     enclave: freshName("drain"),
     workflow: workflowOf("drained", [], dependency).replace("    {}\n", ""),
     files: {
-      "nodes/one.ts": `await (await fetch("http://127.0.0.1:${port}/")).text();\nexport default async () => ({});\n`,
+      "nodes/one.ts": gate.source,
     },
   };
 
   const first = await serve(folder);
   const client = await connect({ kind: "http", url: first.url, token });
   const deploy = client.call("deploy", request);
-  await vi.waitFor(() => expect(waiting.length).toBeGreaterThan(0), { timeout: 60_000 });
+  await vi.waitFor(() => expect(gate.waiting.length).toBeGreaterThan(0), { timeout: 60_000 });
   first.signal("SIGTERM");
   await vi.waitFor(
     async () => {
@@ -64,8 +50,7 @@ it("lets a deploy that is under way end when SIGTERM comes, and takes no new cal
     },
     { timeout: 60_000 },
   );
-  open = true;
-  waiting.forEach((response) => response.end("open"));
+  gate.open();
   expect(await deploy).toMatchObject({ isError: false });
   expect(await first.ended).toBe(0);
   await client.close().catch(() => undefined);

@@ -1,13 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
-import { createServer, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect, it, onTestFinished } from "vitest";
+import { expect, it } from "vitest";
 import { interruptedCall, typedOptions } from "../../src/cli/interrupted.ts";
 import { historySchema, statusSchema } from "../../src/cli/results.ts";
 import { eventually } from "../support/eventually.ts";
+import { shutGate } from "../support/gate.ts";
 import { serveWith, startUp, type Up } from "./serve.ts";
 import { binary, emptyFolder, tntc } from "./tntc.ts";
 
@@ -91,20 +90,7 @@ it("ends with 130 at Ctrl-C, says so when the server dies, and finds the next on
 
 it("says at Ctrl-C that a deploy goes on, and by which command it is seen", async () => {
   // The tentacle does not become ready, and its deploy does not end, before the gate answers.
-  const waiting: ServerResponse[] = [];
-  let open = false;
-  const gate = createServer((_request, response) => {
-    if (open) response.end("open");
-    else waiting.push(response);
-  });
-  onTestFinished(() => {
-    gate.closeAllConnections();
-    gate.close();
-  });
-  gate.listen(0, "127.0.0.1");
-  await once(gate, "listening");
-  const address = gate.address();
-  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const gate = await shutGate();
   const dir = await emptyFolder();
   await mkdir(join(dir, "nodes"));
   await writeFile(
@@ -116,13 +102,10 @@ nodes:
 contract:
   version: "1"
   dependencies:
-    gate: { protocol: http, host: 127.0.0.1, port: ${port} }
+    gate: { protocol: http, host: 127.0.0.1, port: ${gate.port} }
 `,
   );
-  await writeFile(
-    join(dir, "nodes/one.ts"),
-    `await (await fetch("http://127.0.0.1:${port}/")).text();\nexport default async () => ({});\n`,
-  );
+  await writeFile(join(dir, "nodes/one.ts"), gate.source);
   const { TNTC_SERVER: server = "", ...env } = await serveWith(settings);
   const chosen = ["-e", "team", "--server", server];
 
@@ -131,7 +114,7 @@ contract:
   child.stderr.on("data", (text: string) => (said += text));
   const ended = end(child);
   await eventually(() => {
-    expect(waiting.length).toBeGreaterThan(0);
+    expect(gate.waiting.length).toBeGreaterThan(0);
     expect(said).toContain("✓");
   });
   child.kill("SIGINT");
@@ -146,8 +129,7 @@ contract:
   const { operation } = statusSchema.parse(JSON.parse(status.stdout));
   expect(operation).toMatchObject({ kind: "deploy", outcome: "running" });
   const again = tntc(["deploy", dir, ...chosen], { env });
-  open = true;
-  waiting.forEach((response) => response.end("open"));
+  gate.open();
   expect(await again).toMatchObject({ code: 0 });
   const history = await tntc(["history", "gated", ...chosen, "-o", "json"], { env });
   expect(historySchema.parse(JSON.parse(history.stdout)).history).toMatchObject([

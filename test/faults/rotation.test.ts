@@ -10,6 +10,7 @@ import {
   type TestPlatform,
   workflowOf,
 } from "../support/platform.ts";
+import { whyMissing } from "../support/services.ts";
 import { count } from "./figures.ts";
 
 const services = inject("services");
@@ -35,8 +36,7 @@ const BUSY = `export default async (ctx) => {
 };
 `;
 
-const lacking = [services.postgres, services.nats].find((service) => !service.available);
-const reason = lacking?.available === false ? lacking.reason : undefined;
+const reason = whyMissing(services.postgres, services.nats);
 if (reason !== undefined) console.warn(`rotation with Postgres and NATS is skipped: ${reason}`);
 
 describe.skipIf(reason !== undefined)("rotation", () => {

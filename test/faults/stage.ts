@@ -2,29 +2,18 @@ import { inject } from "vitest";
 import { createIdentity, type Identity } from "../../src/tentacle/identity.ts";
 import { createEnclave } from "../support/kubernetes-enclave.ts";
 import { testKubernetes } from "../support/kubernetes.ts";
-import { operate } from "../support/nats.ts";
-import {
-  createTestPlatform,
-  ECHO,
-  freshCall,
-  freshName,
-  type TestPlatform,
-  workflowOf,
-} from "../support/platform.ts";
+import { createTestPlatform, ECHO, freshCall, freshName, workflowOf } from "../support/platform.ts";
 import { playPods } from "../support/pod-player.ts";
-import { storeOf } from "../support/rustfs-registrar.ts";
-import type { Services } from "./census.ts";
-import { type ClusterView, viewApi, viewFiles } from "./cluster-view.ts";
+import { whyMissing } from "../support/services.ts";
+import { viewApi } from "./cluster-view.ts";
 import type { Order } from "./orders.ts";
 import { PATIENT } from "./patient.ts";
 import { createServers, type Servers } from "./servers.ts";
+import { openWorld, type World, worldOf } from "./world.ts";
 
 /** Real services, a server of this process that runs the tentacles, and server processes to kill. */
-export interface Stage extends Services {
-  readonly platform: TestPlatform;
-  readonly enclave: string;
+export interface Stage extends World {
   readonly servers: Servers;
-  close(): Promise<void>;
 }
 
 /** Where the tentacles run: on this machine, or on a real API server, their pods played. */
@@ -34,8 +23,7 @@ export type Place = "local" | "Kubernetes";
 export async function missingServices(place: Place): Promise<string | undefined> {
   const { postgres, nats, rustfs } = inject("services");
   const cluster = place === "local" ? [] : [await testKubernetes()];
-  for (const service of [postgres, nats, rustfs, ...cluster]) if (!service.available) return service.reason;
-  return undefined;
+  return whyMissing(postgres, nats, rustfs, ...cluster);
 }
 
 const ALL_SERVICES = ["postgres", "nats", "rustfs"] as const;
@@ -45,10 +33,7 @@ export function openStage(place: Place): Promise<Stage> {
 }
 
 async function openLocalStage(): Promise<Stage> {
-  const platform = await createTestPlatform(inject("services"), ALL_SERVICES, {}, PATIENT);
-  // From now on this process runs the tentacles of the state folder, so that a killed one need not.
-  await platform.cluster.probe(freshCall().signal);
-  return open(platform, freshName("faults"), viewFiles(platform.stateDir));
+  return withServers(await openWorld(inject("services"), PATIENT));
 }
 
 async function openKubernetesStage(): Promise<Stage> {
@@ -63,7 +48,7 @@ async function openKubernetesStage(): Promise<Stage> {
     PATIENT,
   );
   const player = playPods(kubectl, name);
-  const stage = await open(platform, name, viewApi(kubectl));
+  const stage = withServers(await worldOf(inject("services"), platform, name, viewApi(kubectl)));
   // The engine, which the tentacles of an enclave share, is written by the first of them alone.
   const first = freshName("first");
   await carryOut(stage, deployOrder(name, first, []));
@@ -78,21 +63,14 @@ async function openKubernetesStage(): Promise<Stage> {
   };
 }
 
-async function open(platform: TestPlatform, enclave: string, view: ClusterView): Promise<Stage> {
-  const { nats, rustfs } = inject("services");
-  if (!nats.available) throw new Error(nats.reason);
-  const [operator, servers] = [await operate(nats), createServers(platform.stateDir, platform.environment)];
+function withServers(world: World): Stage {
+  const servers = createServers(world.platform.stateDir, world.platform.environment);
   return {
-    platform,
-    operator,
-    store: storeOf(rustfs, "tentacular-test"),
-    view,
-    enclave,
+    ...world,
     servers,
     async close() {
       await servers.close();
-      await operator.close();
-      await platform.close();
+      await world.close();
     },
   };
 }

@@ -1,9 +1,10 @@
+import type { Deadlines } from "../../src/exoskeleton/guard.ts";
 import { operate } from "../support/nats.ts";
 import { createTestPlatform, freshCall, freshName, type TestPlatform } from "../support/platform.ts";
 import { storeOf } from "../support/rustfs-registrar.ts";
 import type { TestServices } from "../support/services.ts";
 import type { Services } from "./census.ts";
-import { viewFiles } from "./cluster-view.ts";
+import { type ClusterView, viewFiles } from "./cluster-view.ts";
 
 /** Real services, and a server of this process that runs the tentacles. */
 export interface World extends Services {
@@ -12,18 +13,29 @@ export interface World extends Services {
   close(): Promise<void>;
 }
 
-export async function openWorld(services: TestServices): Promise<World> {
-  if (!services.nats.available) throw new Error(services.nats.reason);
-  const platform = await createTestPlatform(services);
+/** On this machine's own cluster. */
+export async function openWorld(services: TestServices, deadlines?: Deadlines): Promise<World> {
+  const platform = await createTestPlatform(services, undefined, undefined, deadlines);
   // From now on this process runs the tentacles of the state folder, so that a killed one need not.
   await platform.cluster.probe(freshCall().signal);
-  const operator = await operate(services.nats);
+  return worldOf(services, platform, freshName("faults"), viewFiles(platform.stateDir));
+}
+
+/** On whatever cluster `platform` has. */
+export async function worldOf(
+  { nats, rustfs }: TestServices,
+  platform: TestPlatform,
+  enclave: string,
+  view: ClusterView,
+): Promise<World> {
+  if (!nats.available) throw new Error(nats.reason);
+  const operator = await operate(nats);
   return {
     platform,
     operator,
-    store: storeOf(services.rustfs, "tentacular-test"),
-    view: viewFiles(platform.stateDir),
-    enclave: freshName("faults"),
+    store: storeOf(rustfs, "tentacular-test"),
+    view,
+    enclave,
     async close() {
       await operator.close();
       await platform.close();

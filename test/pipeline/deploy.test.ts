@@ -16,6 +16,7 @@ import {
   type TestPlatform,
   workflowOf,
 } from "../support/platform.ts";
+import { whyMissing } from "../support/services.ts";
 
 const services = inject("services");
 const { signal } = new AbortController();
@@ -152,8 +153,7 @@ describe("without any backing service", () => {
 });
 
 const needed = ["postgres", "nats"] as const;
-const lacking = needed.map((name) => services[name]).find((service) => !service.available);
-const reason = lacking?.available === false ? lacking.reason : undefined;
+const reason = whyMissing(...needed.map((name) => services[name]));
 if (reason !== undefined) console.warn(`deploys with Postgres and NATS are skipped: ${reason}`);
 
 describe.skipIf(reason !== undefined)("with Postgres and NATS", () => {

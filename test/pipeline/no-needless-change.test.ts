@@ -17,11 +17,11 @@ import { connectAs, operate } from "../support/nats.ts";
 import { login } from "../support/object-store.ts";
 import { createTestPlatform, ECHO, freshCall, workflowOf } from "../support/platform.ts";
 import { playPods } from "../support/pod-player.ts";
+import { whyMissing } from "../support/services.ts";
 
 const { nats, rustfs } = inject("services");
 const kubernetes = await testKubernetes();
-const lacking = [nats, rustfs, kubernetes].find((service) => !service.available);
-const reason = lacking?.available === false ? lacking.reason : undefined;
+const reason = whyMissing(nats, rustfs, kubernetes);
 if (reason !== undefined) console.warn(`the counting of writes is skipped: ${reason}`);
 
 const NAME = "steady";

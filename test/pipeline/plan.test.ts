@@ -16,6 +16,7 @@ import {
   type TestPlatform,
   workflowOf,
 } from "../support/platform.ts";
+import { whyMissing } from "../support/services.ts";
 
 const services = inject("services");
 const { signal } = new AbortController();
@@ -24,8 +25,7 @@ const NATS = "tentacular-nats";
 const API =
   "    api: { protocol: https, host: api.example.com, port: 443, auth: { type: bearer-token, secret: api.token } }";
 
-const lacking = [services.postgres, services.nats].find((service) => !service.available);
-const reason = lacking?.available === false ? lacking.reason : undefined;
+const reason = whyMissing(services.postgres, services.nats);
 if (reason !== undefined) console.warn(`plans with Postgres and NATS are skipped: ${reason}`);
 
 describe.skipIf(reason !== undefined)("a plan", () => {

@@ -14,13 +14,13 @@ import {
   type TestPlatform,
   workflowOf,
 } from "../support/platform.ts";
+import { whyMissing } from "../support/services.ts";
 
 const services = inject("services");
 const { signal } = new AbortController();
 const POSTGRES = "tentacular-postgres";
 
-const lacking = [services.postgres, services.nats].find((service) => !service.available);
-const reason = lacking?.available === false ? lacking.reason : undefined;
+const reason = whyMissing(services.postgres, services.nats);
 if (reason !== undefined) console.warn(`rotation with Postgres and NATS is skipped: ${reason}`);
 
 describe.skipIf(reason !== undefined)("rotate", () => {

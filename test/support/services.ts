@@ -13,6 +13,12 @@ import { closeServer } from "../registrars/postgres-server.ts";
 export type Service<T> =
   ({ readonly available: true } & T) | { readonly available: false; readonly reason: string };
 
+/** Why the first of them that is not here is not; undefined when all are. */
+export function whyMissing(...services: readonly Service<unknown>[]): string | undefined {
+  for (const service of services) if (!service.available) return service.reason;
+  return undefined;
+}
+
 /** The real servers of one test run; plain JSON, as it crosses to the workers. */
 export interface TestServices {
   readonly postgres: Service<PostgresServer>;
