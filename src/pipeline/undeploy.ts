@@ -10,6 +10,7 @@ import { announce, newOperationId, type OperationMark, requireUnfinished, takeLo
 import type { OperationCall, OperationStatus, UndeployRequest, UndeployResult } from "./operations.ts";
 import { readRecord, recordName, type ReleaseRecord, withBegun, withEnded, writeRecord } from "./record.ts";
 import { type StepCall, steps } from "./steps.ts";
+import { withoutVanished } from "./vanished.ts";
 
 interface Start extends OperationMark {
   /** RFC 3339. */
@@ -155,9 +156,11 @@ async function find(
   { signal }: StepCall,
 ): Promise<Omit<Found, keyof Locked>> {
   const { identity, force, isGone } = state;
-  const [record, owned] = isGone
+  const [written, owned] = isGone
     ? [undefined, []]
     : await Promise.all([readRecord(deps.cluster, identity, signal), deps.cluster.owned(identity, signal)]);
+  // A removal with the data asks every service all the same.
+  const record = force ? written : await withoutVanished(deps, identity, written, new Set(), signal);
   if (state.orphan && owned.some(({ name }) => name === recordName(identity))) throw notOrphaned(identity);
   requireUnfinished(identity, record, state.finishes);
   if (record === undefined && owned.length === 0 && !force)

@@ -3,7 +3,8 @@ import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { createIdentity } from "../../src/tentacle/identity.ts";
 import { eventually } from "../support/eventually.ts";
 import { ECHO, freshCall, freshName, workflowOf } from "../support/platform.ts";
-import { backends, type Ground, prepareGround, type Proxied } from "./proxied.ts";
+import { backends } from "./backends.ts";
+import { type Ground, prepareGround, type Proxied } from "./proxied.ts";
 import { missingServices } from "./stage.ts";
 
 const reason = await missingServices("local");

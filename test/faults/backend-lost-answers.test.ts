@@ -2,9 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TentacularError } from "../../src/errors.ts";
 import { createIdentity } from "../../src/tentacle/identity.ts";
 import { ECHO, freshCall, freshName, workflowOf } from "../support/platform.ts";
+import { backends } from "./backends.ts";
 import { logInWithSecret, NOTHING, sizeOf, takeCensus } from "./census.ts";
 import { count } from "./figures.ts";
-import { backends, type Ground, prepareGround } from "./proxied.ts";
+import { type Ground, prepareGround } from "./proxied.ts";
 import { missingServices } from "./stage.ts";
 
 const reason = await missingServices("local");

@@ -3,9 +3,10 @@ import { TentacularError, Unavailable } from "../../src/errors.ts";
 import { createIdentity } from "../../src/tentacle/identity.ts";
 import type { Fault } from "../support/fault-proxy.ts";
 import { ECHO, freshCall, freshName, workflowOf } from "../support/platform.ts";
+import { type Backend, backends } from "./backends.ts";
 import { logInWithSecret, NOTHING, sizeOf, takeCensus } from "./census.ts";
 import { count } from "./figures.ts";
-import { type Backend, backends, type Ground, prepareGround, type Proxied } from "./proxied.ts";
+import { type Ground, prepareGround, type Proxied } from "./proxied.ts";
 import { missingServices } from "./stage.ts";
 
 const reason = await missingServices("local");

@@ -1,12 +1,14 @@
 /**
- * Several servers do random things to a few tentacles and are killed at random; after each round one plain operation for each tentacle, and a
- * look at every service. `npm run soak [-- --minutes 30] [--seed N] [--from ROUND] [--rounds N]`: the same seed decides the same. Exits with 1
- * when anything is left, missing, leaked, invalid, or ended as it must not.
+ * Several servers do random things to a few tentacles, are killed at random, and reach the services through a network that fails at random, while
+ * another tentacle queries all the time; after each round one plain operation for each tentacle, and a look at every service. `npm run soak [-- --minutes 30] [--seed N] [--from ROUND] [--rounds N]`: the same seed decides the same. Exits with 1
+ * when anything is left, missing, leaked, invalid, or ended as it must not, or a query failed.
  */
 import { parseArgs } from "node:util";
 import { startTestServices } from "../support/services.ts";
+import { startBystander } from "./soak/bystander.ts";
 import { decide, SERVERS } from "./soak/decisions.ts";
 import { measureUndisturbed } from "./soak/judge.ts";
+import { openNetwork } from "./soak/network.ts";
 import { emptyTally, playRound, type Tally } from "./soak/round.ts";
 import { createSoakServer } from "./soak/servers.ts";
 import { openWorld } from "./world.ts";
@@ -42,23 +44,30 @@ process.env.TENTACULAR_TEST_REQUIRE = "postgres,nats,rustfs";
 const { services, stop } = await startTestServices();
 const started = performance.now();
 let played = 0;
+const queries: { asked: number; readonly failed: string[] } = { asked: 0, failed: [] };
 const secrets = new Set<string>();
 try {
   const world = await openWorld(services);
   const { stateDir, environment } = world.platform;
+  const network = await openNetwork(environment);
   const servers = Array.from({ length: SERVERS }, () =>
-    createSoakServer(stateDir, environment, (secret) => secrets.add(secret)),
+    createSoakServer(stateDir, network.environment, (secret) => secrets.add(secret)),
   );
   try {
     const undisturbed = await measureUndisturbed(world);
-    const ground = { world, servers, undisturbed, secrets, say };
+    const bystander = await startBystander(world);
+    const ground = { world, servers, network, undisturbed, bystander, secrets, say };
     for (; !isOver(); played++) {
       const number = from + played;
       say(`round ${number} (again: --seed ${seed} --from ${number} --rounds 1)`);
       await playRound(ground, number, decide(seed, number), tally);
     }
+    const { asked, failed } = await bystander.stop();
+    queries.asked = asked;
+    queries.failed.push(...failed);
   } finally {
     await Promise.all(servers.map((server) => server.close()));
+    await network.close();
     await world.close();
   }
 } finally {
@@ -72,7 +81,7 @@ function isOver(): boolean {
 }
 
 function troubleOf({ orphans, missing, invalid, leaks, wrongExits }: Tally): readonly string[] {
-  return [...orphans, ...missing, ...invalid, ...leaks, ...wrongExits];
+  return [...orphans, ...missing, ...invalid, ...leaks, ...wrongExits, ...queries.failed];
 }
 
 function report(of: Tally): void {
@@ -83,8 +92,12 @@ function report(of: Tally): void {
       `${of.done} done, ${of.kills} killed, refused ${refused.length === 0 ? "none" : refused.join(" + ")}; ${secrets.size} secrets looked for`,
   );
   say(
+    `soak: the network failed in ${of.disturbed} rounds, ${of.disturbances} times, and lost ${of.lost} answers; ` +
+      `${of.rotations} rotations under ${queries.asked} queries`,
+  );
+  say(
     `soak: orphans ${of.orphans.length}, missing ${of.missing.length}, invalid credentials ${of.invalid.length}, ` +
-      `leaks ${of.leaks.length}, wrong exits ${of.wrongExits.length}`,
+      `leaks ${of.leaks.length}, wrong exits ${of.wrongExits.length}, failed queries ${queries.failed.length}`,
   );
 }
 

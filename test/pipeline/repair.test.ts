@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { InvalidInput } from "../../src/errors.ts";
 import { readCredentials } from "../../src/pipeline/credentials.ts";
 import { readRecord, type ReleaseRecord, writeRecord } from "../../src/pipeline/record.ts";
+import { createPlatform } from "../../src/platform.ts";
 import { createIdentity, type Identity } from "../../src/tentacle/identity.ts";
 import {
   clearEnclave,
@@ -129,16 +130,76 @@ describe.skipIf(reason !== undefined)("repair", () => {
     expect(await existsInPostgres(identity)).toBe(false);
   });
 
-  test("fault 18: a deploy without a dependency that an interrupted undeploy --force had removed does not call it retained", async () => {
-    const identity = createIdentity(enclave, "half-removed");
-    await deploy("half-removed");
-    await interrupt(identity, "undeploy --force");
+  test("fault 18: access that an interrupted deploy gave again to kept data ends with a deploy that does not use it", async () => {
+    const identity = createIdentity(enclave, "kept");
+    const without = { enclave, workflow: workflowOf("kept"), files };
+    await deploy("kept");
+    await platform.operations.deploy(without, freshCall());
+    await interrupt(identity, "deploy");
     const registrar = await platform.exoskeleton.require(POSTGRES).registrar();
-    await registrar.unregister(identity, { data: "delete" }, { signal });
-    await platform.operations.deploy({ enclave, workflow: workflowOf("half-removed"), files }, freshCall());
-    const status = await platform.operations.status({ enclave, name: "half-removed" }, freshCall());
-    expect(status).toMatchObject({ state: "ready", dependencies: [] });
-    expect(await existsInPostgres(identity)).toBe(false);
+    const { credentials } = await registrar.register(identity, undefined, { signal });
+    const logins = async () => {
+      if (platform.database === undefined) throw new Error("no database");
+      const rows = await platform.database.root<{ rolname: string }[]>`
+        select rolname from pg_roles where rolcanlogin and starts_with(rolname, ${String(credentials.schema)})`;
+      return rows.map(({ rolname }) => rolname);
+    };
+    expect(await logins()).toEqual([credentials.user]);
+    await platform.operations.deploy(without, freshCall());
+    expect(await logins()).toEqual([]);
+    expect(await existsInPostgres(identity)).toBe(true);
+    const status = await platform.operations.status({ enclave, name: "kept" }, freshCall());
+    expect(status).toMatchObject({ state: "ready", dependencies: [{ state: "retained" }] });
+  });
+
+  describe("fault 18: what an interrupted undeploy --force had removed is not called retained", () => {
+    async function halfRemoved(name: string): Promise<Identity> {
+      const identity = createIdentity(enclave, name);
+      await deploy(name);
+      await interrupt(identity, "undeploy --force");
+      const registrar = await platform.exoskeleton.require(POSTGRES).registrar();
+      await registrar.unregister(identity, { data: "delete" }, { signal });
+      return identity;
+    }
+    const status = (name: string) => platform.operations.status({ enclave, name }, freshCall());
+    const without = (name: string) => ({ enclave, workflow: workflowOf(name), files });
+
+    test("by a deploy without it", async () => {
+      await halfRemoved("half-removed");
+      await platform.operations.deploy(without("half-removed"), freshCall());
+      expect(await status("half-removed")).toMatchObject({ state: "ready", dependencies: [] });
+    });
+
+    test("by a deploy after one that was interrupted too", async () => {
+      const identity = await halfRemoved("twice-killed");
+      let begun: ReleaseRecord | undefined;
+      const other = await createPlatform({
+        environment: platform.environment,
+        stateDir: platform.stateDir,
+        async observer(edge, step) {
+          if (edge !== "before" || step !== "commit") return;
+          begun = await readRecord(platform.cluster, identity, signal);
+          throw new Error("ends before its commit");
+        },
+      });
+      await expect(other.operations.deploy(without("twice-killed"), freshCall())).rejects.toThrow("ends");
+      await other.close();
+      if (begun === undefined) throw new Error("no record");
+      // As its server would have left it, had it died then.
+      await writeRecord(platform.cluster, identity, begun, signal);
+      await platform.operations.deploy(without("twice-killed"), freshCall());
+      expect(await status("twice-killed")).toMatchObject({ state: "ready", dependencies: [] });
+    });
+
+    test("by an undeploy", async () => {
+      const identity = await halfRemoved("thought-better");
+      const { retained } = await platform.operations.undeploy(
+        { enclave, name: "thought-better" },
+        freshCall(),
+      );
+      expect(retained).toEqual([]);
+      expect(await platform.cluster.owned(identity, signal)).toEqual([]);
+    });
   });
 
   test("does not take code for the author's that somebody edited in the cluster", async () => {

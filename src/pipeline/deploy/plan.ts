@@ -13,15 +13,16 @@ import type { PipelineDependencies } from "../dependencies.ts";
 import type { PlannedAction } from "../operations.ts";
 import { recordName, type ReleaseRecord } from "../record.ts";
 import type { StepCall } from "../steps.ts";
+import { withoutVanished } from "../vanished.ts";
 import type { FoundObjects } from "./apply.ts";
 import type { Checked, Validated } from "./check.ts";
 import { type Kept, readKept, stillKept } from "./kept.ts";
 import { planHash, requireSamePlan } from "./plan-hash.ts";
 import type { Release } from "./release.ts";
-import { vanishedOf } from "./vanished.ts";
 
 /** What is there, and what a deploy would make of it. */
 export interface Plan {
+  /** Without what an unfinished removal has taken away. */
   readonly record: ReleaseRecord | undefined;
   /** Credentials in the tentacle's Secret now. */
   readonly previous: CredentialSet;
@@ -31,10 +32,8 @@ export interface Plan {
   readonly rendered: Rendered;
   /** By dependency. */
   readonly inspections: Readonly<Record<string, Inspection>>;
-  /** Managed dependencies that the contract no longer names and that still have access. */
+  /** Managed dependencies that the contract no longer names and that still have access, or may have. */
   readonly dropped: readonly string[];
-  /** Managed dependencies of the record of which an unfinished removal left nothing. */
-  readonly vanished: readonly string[];
   /** Managed dependencies that only an unfinished deploy began and the contract no longer names. */
   readonly abandoned: readonly string[];
   /** Objects of this tentacle that the new version no longer has. */
@@ -80,7 +79,7 @@ async function planNow(deps: PipelineDependencies, state: Known, signal: AbortSi
 async function planFrom(
   deps: PipelineDependencies,
   state: Known,
-  { record, previous }: Kept,
+  { record: written, previous }: Kept,
   signal: AbortSignal,
 ): Promise<Plan> {
   const { identity, services } = state;
@@ -90,11 +89,11 @@ async function planFrom(
   };
   const likely = expectedCredentials({ ...state, previous });
   const contract = new Set<string>(services.map(({ definition }) => definition.dependency));
-  const [tried, recorded, vanished, inspected] = await Promise.all([
+  const [tried, recorded, record, inspected] = await Promise.all([
     // What is not recorded is nearly always not there; where something is, the dry run meets it.
-    tryOut(likely, record === undefined ? [] : undefined),
-    record === undefined ? [] : deps.cluster.owned(identity, signal),
-    vanishedOf(deps, identity, record, contract, signal),
+    tryOut(likely, written === undefined ? [] : undefined),
+    written === undefined ? [] : deps.cluster.owned(identity, signal),
+    withoutVanished(deps, identity, written, contract, signal),
     Promise.all(
       services.map(async (service) => {
         const { dependency } = service.definition;
@@ -120,10 +119,12 @@ async function planFrom(
   const wanted = new Set([...objects.map(objectName), `ConfigMap ${recordName(identity)}`]);
   const prune = owned.filter((key) => !wanted.has(objectName({ kind: key.kind, metadata: key })));
   const pending = record?.pending ?? [];
+  // An operation that was interrupted may have given access again to what was only kept.
+  const isOpen = record?.operation !== undefined;
   const dropped = Object.entries(record?.dependencies ?? {})
-    .filter(([dependency, { state: now }]) => now === "active" || pending.includes(dependency))
+    .filter(([dependency, { state: now }]) => now === "active" || isOpen || pending.includes(dependency))
     .map(([dependency]) => dependency)
-    .filter((dependency) => !contract.has(dependency) && !vanished.includes(dependency));
+    .filter((dependency) => !contract.has(dependency));
   const abandoned = (record?.operation?.absent ?? []).filter(
     (dependency) => !contract.has(dependency) && record?.dependencies[dependency] === undefined,
   );
@@ -148,7 +149,6 @@ async function planFrom(
     expected,
     inspections,
     dropped,
-    vanished,
     abandoned,
     prune,
     found: {

@@ -173,12 +173,12 @@ async function commit(
   state: Ready & Plan & Provisioned,
   { signal }: StepCall,
 ): Promise<Committed> {
-  const { identity, tentacle, record, vanished, reports, unchanged, kind, id, since, caller } = state;
+  const { identity, tentacle, record, reports, unchanged, kind, id, since, caller } = state;
   const revision = record?.revision ?? 0;
   if (unchanged) return { revision, committed: undefined };
-  const retained = Object.entries(record?.dependencies ?? {})
-    .filter(([dependency]) => !vanished.includes(dependency))
-    .map(([dependency, entry]) => [dependency, { ...entry, state: "retained" as const }] as const);
+  const retained = Object.entries(record?.dependencies ?? {}).map(
+    ([dependency, entry]) => [dependency, { ...entry, state: "retained" as const }] as const,
+  );
   const active = reports.map(
     ({ dependency, service, names }) => [dependency, { service, state: "active" as const, names }] as const,
   );

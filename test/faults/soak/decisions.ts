@@ -1,4 +1,6 @@
 import fc from "fast-check";
+import type { Fault } from "../../support/fault-proxy.ts";
+import type { BackendName } from "../backends.ts";
 
 export const SERVERS = 3;
 export const TENTACLES = 3;
@@ -28,7 +30,21 @@ export type Act = (
 export type Plain =
   { readonly what: "deploy"; readonly contract: readonly string[] } | { readonly what: "force" };
 
-/** Everything that is decided about a round: who does what, and who dies where. */
+/** What the network between servers and one service does in a round. */
+export type Disturbance = { readonly service: BackendName } & (
+  | { readonly what: "fault"; readonly fault: Fault; readonly afterMs: number; readonly lastsMs: number }
+  /** The answer to one change is lost, after so many that arrive. */
+  | { readonly what: "loss"; readonly after: number }
+);
+
+/** A rotation of the tentacle that queries all the time: by which server, before which of its other acts. */
+export interface Rotation {
+  readonly server: number;
+  readonly before: number;
+  readonly kill: Kill | null;
+}
+
+/** Everything that is decided about a round: who does what, who dies where, and what the network does. */
 export interface Round {
   /** What is deployed before anything happens, for each tentacle; null: nothing. */
   readonly before: readonly (readonly string[] | null)[];
@@ -36,6 +52,9 @@ export interface Round {
   readonly servers: readonly (readonly Act[])[];
   /** For each tentacle. */
   readonly plain: readonly Plain[];
+  /** None in about half of all rounds. */
+  readonly network: readonly Disturbance[];
+  readonly rotation: Rotation;
 }
 
 const SERVICES = ["tentacular-postgres", "tentacular-nats", "tentacular-rustfs"];
@@ -100,6 +119,44 @@ const plain: fc.Arbitrary<Plain> = fc.oneof(
   { weight: 3, arbitrary: deploy },
   { weight: 1, arbitrary: fc.record({ what: fc.constant("force" as const) }) },
 );
+const fault = fc.oneof(
+  fc.record({
+    kind: fc.constantFrom(
+      "refused" as const,
+      "silence" as const,
+      "client deaf" as const,
+      "service deaf" as const,
+    ),
+  }),
+  fc.record({ kind: fc.constant("late" as const), ms: fc.integer({ min: 50, max: 2_000 }) }),
+  fc.record({ kind: fc.constant("drip" as const), ms: fc.integer({ min: 1, max: 20 }) }),
+);
+const service = fc.constantFrom("postgres" as const, "nats" as const, "rustfs" as const);
+const disturbance: fc.Arbitrary<Disturbance> = fc.oneof(
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      service,
+      what: fc.constant("fault" as const),
+      fault,
+      afterMs: fc.integer({ min: 0, max: 4_000 }),
+      lastsMs: fc.integer({ min: 200, max: 8_000 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      service,
+      what: fc.constant("loss" as const),
+      after: fc.integer({ min: 0, max: 6 }),
+    }),
+  },
+);
+/** Of one service in one way at a time. */
+const network: fc.Arbitrary<readonly Disturbance[]> = fc.oneof(
+  fc.constant([]),
+  fc.uniqueArray(disturbance, { minLength: 1, maxLength: 3, selector: (one) => one.service }),
+);
 const times = (length: number): { minLength: number; maxLength: number } => ({
   minLength: length,
   maxLength: length,
@@ -108,6 +165,8 @@ const round: fc.Arbitrary<Round> = fc.record({
   before: fc.array(fc.option(contract, { freq: 4 }), times(TENTACLES)),
   servers: fc.array(fc.array(act, { minLength: 4, maxLength: 7 }), times(SERVERS)),
   plain: fc.array(plain, times(TENTACLES)),
+  network,
+  rotation: fc.record({ server: fc.nat({ max: SERVERS - 1 }), before: fc.nat({ max: 3 }), kill }),
 });
 
 /** The same decisions for the same seed and number, whatever happened before. */
@@ -117,6 +176,14 @@ export function decide(seed: number, number: number): Round {
   return decided;
 }
 
+/** A disturbance in words, for the trace. */
+export function disturbanceWords(of: Disturbance): string {
+  if (of.what === "loss") return `${of.service} loses answer ${of.after + 1} to a change`;
+  const { service: name, fault: how, afterMs, lastsMs } = of;
+  const by = "ms" in how ? ` by ${how.ms} ms` : "";
+  return `${name} ${how.kind}${by} from ${afterMs} ms for ${lastsMs} ms`;
+}
+
 /** An act in words, for the trace. */
 export function wordsOf(act: Act | Plain): string {
   const what = act.what === "deploy" ? `deploy of [${act.contract.map(short).join(" ")}]` : act.what;
@@ -124,7 +191,7 @@ export function wordsOf(act: Act | Plain): string {
   return `${what}${version}${"kill" in act ? killWords(act.kill) : ""}`;
 }
 
-function killWords(kill: Kill | null): string {
+export function killWords(kill: Kill | null): string {
   switch (kill?.kind) {
     case undefined:
       return "";

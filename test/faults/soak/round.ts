@@ -3,9 +3,21 @@ import { createIdentity, type Identity } from "../../../src/tentacle/identity.ts
 import { leaksIn } from "../../support/leaks.ts";
 import { ECHO, freshCall, workflowOf } from "../../support/platform.ts";
 import type { World } from "../world.ts";
-import { type Act, BROKEN, type Plain, type Round, wordsOf } from "./decisions.ts";
+import { BUSY, BYSTANDER, BYSTANDER_CONTRACT, type Bystander } from "./bystander.ts";
+import {
+  type Act,
+  BROKEN,
+  type Disturbance,
+  disturbanceWords,
+  type Kill,
+  killWords,
+  type Plain,
+  type Round,
+  wordsOf,
+} from "./decisions.ts";
 import { judge, judgeRemoved, type Undisturbed } from "./judge.ts";
 import type { Task } from "./messages.ts";
+import type { Network } from "./network.ts";
 import type { Outcome, SoakServer } from "./servers.ts";
 
 /** What the rounds came to. */
@@ -13,6 +25,12 @@ export interface Tally {
   operations: number;
   done: number;
   kills: number;
+  /** Rounds in which the network failed, how often it did, and how many answers to changes it lost. */
+  disturbed: number;
+  disturbances: number;
+  lost: number;
+  /** Of the tentacle that queries all the time, that ended well. */
+  rotations: number;
   /** By the code of their error. */
   readonly refused: Record<string, number>;
   readonly orphans: string[];
@@ -27,6 +45,10 @@ export function emptyTally(): Tally {
     operations: 0,
     done: 0,
     kills: 0,
+    disturbed: 0,
+    disturbances: 0,
+    lost: 0,
+    rotations: 0,
     refused: {},
     orphans: [],
     missing: [],
@@ -39,8 +61,11 @@ export function emptyTally(): Tally {
 /** What a round happens in. */
 export interface Ground {
   readonly world: World;
+  /** They reach the services through `network`. */
   readonly servers: readonly SoakServer[];
+  readonly network: Network;
   readonly undisturbed: Undisturbed;
+  readonly bystander: Bystander;
   /** Every secret that any server has learnt. */
   readonly secrets: Set<string>;
   readonly say: (line: string) => void;
@@ -57,16 +82,27 @@ export async function playRound(ground: Ground, number: number, round: Round, ta
       say(`  before: ${name}: ${contract === null ? "nothing" : wordsOf({ what: "deploy", contract })}`);
     }),
   );
+  const { rotation } = round;
+  const heal = disturb(ground, round.network, tally);
   await Promise.all(
     servers.map(async (server, index) => {
-      for (const act of round.servers[index] ?? []) {
-        const name = names[act.tentacle] ?? "";
-        const outcome = await server.work(taskOf(world, name, act), delayOf(act));
-        note(tally, outcome, `round ${number}: ${wordsOf(act)}`);
-        say(`  server ${index}: ${name}: ${wordsOf(act)}: ${outcomeWords(outcome)}`);
+      const work = async (task: Task, kill: Kill | null, words: string): Promise<Outcome> => {
+        const outcome = await server.work(task, kill?.kind === "delay" ? kill.ms : undefined);
+        note(tally, outcome, `round ${number}: ${words}`);
+        say(`  server ${index}: ${task.name}: ${words}: ${outcomeWords(outcome)}`);
+        return outcome;
+      };
+      for (const [at, act] of (round.servers[index] ?? []).entries()) {
+        if (rotation.server === index && rotation.before === at) {
+          const words = `rotate${killWords(rotation.kill)}`;
+          const { how } = await work(rotationOf(world, rotation.kill), rotation.kill, words);
+          if (how === "done") tally.rotations++;
+        }
+        await work(taskOf(world, names[act.tentacle] ?? "", act), act.kill, wordsOf(act));
       }
     }),
   );
+  tally.lost += await heal();
   for (const [index, plain] of round.plain.entries()) {
     const identity = createIdentity(world.enclave, names[index] ?? "");
     const trouble = await finish(ground, identity, plain, tally);
@@ -74,6 +110,7 @@ export async function playRound(ground: Ground, number: number, round: Round, ta
       `  plain: ${identity.name}: ${wordsOf(plain)}: ${trouble.length === 0 ? "whole" : trouble.join("; ")}`,
     );
   }
+  await finishBystander(ground, tally);
   const { orphans } = await world.platform.operations.orphans({ enclave: world.enclave }, freshCall());
   for (const { name, service, items } of orphans)
     tally.orphans.push(`gc: ${name}: ${service} ${items.join(", ")}`);
@@ -81,6 +118,42 @@ export async function playRound(ground: Ground, number: number, round: Round, ta
   for (const secret of ground.secrets)
     for (const how of leaksIn(written, secret))
       tally.leaks.push(`round ${number}: a secret in the output, ${how}`);
+}
+
+/** Lets the network fail as decided; what it gives ends that. */
+function disturb(
+  { network, say }: Ground,
+  disturbances: readonly Disturbance[],
+  tally: Tally,
+): ReturnType<Network["disturb"]> {
+  if (disturbances.length > 0) tally.disturbed++;
+  tally.disturbances += disturbances.length;
+  for (const one of disturbances) say(`  network: ${disturbanceWords(one)}`);
+  return network.disturb(disturbances);
+}
+
+/** It queries on while what was left of its rotation is finished; then it has one set of credentials, which logs in. */
+async function finishBystander(
+  { world, undisturbed, bystander: { identity }, say }: Ground,
+  tally: Tally,
+): Promise<void> {
+  const { enclave, name } = identity;
+  try {
+    await patiently(tally, say, async () => {
+      const { failed } = await world.platform.operations.repair({ enclave, name }, freshCall());
+      const [first] = failed;
+      if (first !== undefined)
+        throw new Unavailable(`left ${first.item}: ${first.problem}`, { reason: "failed", hint: "" });
+    });
+    const { orphans, missing, invalid } = await judge(world, identity, undisturbed);
+    tally.orphans.push(...orphans);
+    tally.missing.push(...missing);
+    tally.invalid.push(...invalid);
+    const trouble = [...orphans, ...missing, ...invalid];
+    say(`  plain: ${name}: repair: ${trouble.length === 0 ? "whole" : trouble.join("; ")}`);
+  } catch (error) {
+    tally.wrongExits.push(`${identity.key}: plain repair failed: ${String(error)}`);
+  }
 }
 
 /** One plain operation, the look at what it left, and the end of the tentacle; gives what is wrong. */
@@ -151,15 +224,10 @@ async function deployPlainly(
 
 function taskOf({ enclave }: World, name: string, act: Act): Task {
   const { kill, what } = act;
+  const at = pointOf(kill);
   const contract = act.what === "deploy" ? act.contract : [];
   const version = act.what === "deploy" ? act.version : 0;
   const broken = version === BROKEN ? 'throw new Error("this node cannot be loaded");\n' : "";
-  const at =
-    kill?.kind === "change"
-      ? `${kill.edge} change ${kill.number}`
-      : kill?.kind === "step"
-        ? `${kill.edge} ${kill.step}`
-        : undefined;
   return {
     what,
     enclave,
@@ -170,8 +238,22 @@ function taskOf({ enclave }: World, name: string, act: Act): Task {
   };
 }
 
-function delayOf({ kill }: Act): number | undefined {
-  return kill?.kind === "delay" ? kill.ms : undefined;
+function rotationOf({ enclave }: World, kill: Kill | null): Task {
+  const at = pointOf(kill);
+  const workflow = workflowOf(BYSTANDER, BYSTANDER_CONTRACT);
+  return {
+    what: "rotate",
+    enclave,
+    name: BYSTANDER,
+    workflow,
+    source: BUSY,
+    ...(at !== undefined && { dieAt: at }),
+  };
+}
+
+function pointOf(kill: Kill | null): string | undefined {
+  if (kill?.kind === "change") return `${kill.edge} change ${kill.number}`;
+  return kill?.kind === "step" ? `${kill.edge} ${kill.step}` : undefined;
 }
 
 function note(tally: Tally, outcome: Outcome, words: string): void {
