@@ -63,11 +63,8 @@ export function createAccounts({ system, operator, secret, installation }: Accou
   async function readOwn(identity: Identity, signal: AbortSignal): Promise<Account> {
     const account = await read(identity, signal);
     const problem = foreignness(account);
-    if (problem === undefined) return account;
-    throw new Conflict(`the NATS account of ${identity.key} (${account.id}) ${problem}`, {
-      service: "nats",
-      hint: "Give this installation a name of its own (TENTACULAR_INSTALLATION) and another TENTACULAR_NATS_DERIVATION_KEY, or remove that account.",
-    });
+    if (problem !== undefined) throw foreignConflict(identity, account, problem);
+    return account;
   }
 
   /** Whose an account is; undefined where that is not this installation's to know. */
@@ -120,6 +117,14 @@ function readIfAccount(jwt: string | undefined): AccountState | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Why it is refused. */
+export function foreignConflict({ key }: Identity, { id }: Account, problem: string): Conflict {
+  return new Conflict(`the NATS account of ${key} (${id}) ${problem}`, {
+    service: "nats",
+    hint: "Give this installation a name of its own (TENTACULAR_INSTALLATION) and another TENTACULAR_NATS_DERIVATION_KEY, or remove that account.",
+  });
 }
 
 /** Why an account is not ours, or undefined when it is, or does not exist. */

@@ -12,7 +12,7 @@ import type {
 } from "../../src/exoskeleton/registrar.ts";
 import type { Identity } from "../../src/tentacle/identity.ts";
 import { untilAborted } from "../../src/until-aborted.ts";
-import { type Account, createAccounts, foreignness } from "./accounts.ts";
+import { type Account, createAccounts, foreignConflict, foreignness } from "./accounts.ts";
 import { type Address, readCa } from "./address.ts";
 import {
   accountDrift,
@@ -212,7 +212,10 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
       return { exists: false, facts, drift: [{ item: ACCOUNT, problem }], stale: true, place };
     }
     const foreign = foreignness(found);
-    if (foreign !== undefined) return { exists: true, facts, drift: [{ item: ACCOUNT, problem: foreign }] };
+    if (foreign !== undefined) {
+      const drift = [{ item: ACCOUNT, problem: foreign }];
+      return { exists: true, facts, drift, refusal: foreignConflict(identity, found, foreign) };
+    }
 
     const drift = [...accountDrift(state, accounts.plan(found, state.credentials), operator)];
     const tenant = tenantOf(identity);

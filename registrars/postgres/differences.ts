@@ -15,10 +15,14 @@ export interface Difference extends Drift {
 /** Refuses a role or schema that has our name without our mark. */
 export function refuseForeign(state: State, names: PostgresNames): void {
   const foreign = foreignObject(state, names);
-  if (foreign !== undefined)
-    throw new Conflict(`Postgres ${foreign} exists and is not marked as this tentacle's`, {
-      hint: `Rename or drop it; or, when it is this tentacle's after all, mark it again: COMMENT ON ${foreign} IS '${names.mark}'.`,
-    });
+  if (foreign !== undefined) throw foreignConflict(foreign, names);
+}
+
+/** Why it is refused. */
+export function foreignConflict(foreign: string, { mark }: PostgresNames): Conflict {
+  return new Conflict(`Postgres ${foreign} exists and is not marked as this tentacle's`, {
+    hint: `Rename or drop it; or, when it is this tentacle's after all, mark it again: COMMENT ON ${foreign} IS '${mark}'.`,
+  });
 }
 
 /** `role x` or `schema x` when it has our name without our mark. */

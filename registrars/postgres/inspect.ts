@@ -4,7 +4,7 @@ import type { Identity } from "../../src/tentacle/identity.ts";
 import type { Sql } from "./connection.ts";
 import type { PostgresContext } from "./context.ts";
 import { loginOf, placeOf } from "./credentials.ts";
-import { differences, foreignObject } from "./differences.ts";
+import { differences, foreignConflict, foreignObject } from "./differences.ts";
 import { type Gap, readGaps } from "./hardening.ts";
 import { type PostgresNames, postgresNames } from "./names.ts";
 import { exists, readState, type RoleState, type State } from "./state.ts";
@@ -31,6 +31,7 @@ export async function inspect(
       exists: exists(state, names),
       facts: {},
       drift: [{ item: foreign, problem: "is not marked as this tentacle's" }],
+      refusal: foreignConflict(foreign, names),
     };
   if (!exists(state, names) && current === undefined) return { exists: false, facts: {}, drift: [], place };
 

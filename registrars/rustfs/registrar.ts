@@ -77,7 +77,7 @@ export async function createRustfsRegistrar(
       } catch (error) {
         if (!(error instanceof Conflict)) throw error;
         const drift = [{ item: tenantOf(identity).prefix, problem: error.message }];
-        return { exists: false, facts: {}, drift };
+        return { exists: false, facts: {}, drift, refusal: error };
       }
     },
 

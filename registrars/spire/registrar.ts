@@ -83,7 +83,12 @@ export function createSpireRegistrar(kubernetes: KubernetesAccess, options: Iden
     if (found === undefined) return { exists: false, facts, drift: [], place };
     if (!isOurs(found, identity)) {
       const problem = `belongs to somebody else: ${ownerText(found.json, identity)}`;
-      return { exists: true, facts, drift: [{ item: OBJECT, problem }] };
+      return {
+        exists: true,
+        facts,
+        drift: [{ item: OBJECT, problem }],
+        refusal: foreign(found, identity),
+      };
     }
     const report = readStatus(found.json, Date.now() - found.createdAt.getTime(), options.className);
     return {

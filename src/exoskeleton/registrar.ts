@@ -1,3 +1,4 @@
+import type { Conflict } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Identity } from "../tentacle/identity.ts";
 import type { KubernetesAccess } from "./kubernetes-access.ts";
@@ -104,6 +105,8 @@ export interface Inspection {
   readonly facts: Readonly<Record<string, string | number | boolean>>;
   /** What `register` ends, or refuses as somebody else's. */
   readonly drift: readonly Drift[];
+  /** What is there is somebody else's: why `register` would refuse it, in the same words. */
+  readonly refusal?: Conflict;
   /** What is not well and no `register` ends: it comes from outside, and goes by itself or by an operator. */
   readonly outside?: readonly Drift[];
   /** True when `register` would not keep the credentials that it was shown: they are refused, or cannot be read. */

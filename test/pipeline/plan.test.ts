@@ -2,6 +2,7 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { postgresNames } from "../../registrars/postgres/names.ts";
 import { type ErrorReport, TentacularError } from "../../src/errors.ts";
 import { readCredentials } from "../../src/pipeline/credentials.ts";
 import type { DeployRequest } from "../../src/pipeline/operations.ts";
@@ -106,6 +107,32 @@ describe.skipIf(reason !== undefined)("a plan", () => {
       "Secret shrinking-exoskeleton": "update",
     });
   });
+
+  test.each(["role", "schema"] as const)(
+    "fault 49: refuses a %s that is somebody else's, as the deploy does, and writes nothing",
+    async (kind) => {
+      const name = `foreign-${kind}`;
+      if (platform.database === undefined) throw new Error("no database");
+      const { root, installation } = platform.database;
+      const identity = createIdentity(enclave, name);
+      const { owner } = postgresNames(identity, installation);
+      await root`create ${root.unsafe(kind)} ${root(owner)}`;
+      try {
+        const refused = {
+          code: "conflict",
+          service: "postgres",
+          message: `Postgres ${kind} ${owner} exists and is not marked as this tentacle's`,
+        };
+        await expect(deploy({ name }, true)).rejects.toMatchObject(refused);
+        await expect(deploy({ name })).rejects.toMatchObject(refused);
+        expect(await platform.cluster.owned(identity, signal)).toEqual([]);
+        const nats = await platform.exoskeleton.require(NATS).registrar();
+        expect(await nats.inspect(identity, undefined, { signal })).toMatchObject({ exists: false });
+      } finally {
+        await root`drop ${root.unsafe(kind)} ${root(owner)}`;
+      }
+    },
+  );
 
   /** What was planned is what is done: the objects and credentials that change are those that were named. */
   async function expectRotation(name: string): Promise<void> {

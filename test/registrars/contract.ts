@@ -394,6 +394,14 @@ export function describeRegistrar(under: RegistrarUnderTest): void {
         const before = await foreign.fingerprint();
         await expect(registrar.register(identity, undefined, call())).rejects.toBeInstanceOf(Conflict);
         await expect(registrar.rotate(identity, undefined, call())).rejects.toBeInstanceOf(Conflict);
+        // What a plan looks at says so before anything is written, in the same words.
+        const { refusal } = await registrar.inspect(identity, undefined, call());
+        expect(refusal).toBeInstanceOf(Conflict);
+        const { message, hint } = refusal ?? {};
+        await expect(registrar.register(identity, undefined, call())).rejects.toMatchObject({
+          message,
+          hint,
+        });
         for (const data of ["keep", "delete"] as const) {
           const removal = await registrar.unregister(identity, { data }, call());
           expect(removal.removed).toEqual([]);

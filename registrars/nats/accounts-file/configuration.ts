@@ -17,8 +17,8 @@ import type { Validator } from "./validate.ts";
 export interface Configuration {
   readonly where: string;
   text(signal: AbortSignal): Promise<string>;
-  /** Somebody else's account of that name in the text is a Conflict. */
-  requireOwn(text: string, target: Target): void;
+  /** Why `target` cannot be written: somebody else's account of that name stands in the text. */
+  refusal(text: string, target: Target): Conflict | undefined;
   /**
    * Makes the entry of `target` what `edit` says of what it finds, and waits until the server has taken it up; returns
    * what it found. Where there is nothing to change, the server is only asked to look again.
@@ -61,19 +61,24 @@ export function createConfiguration(options: ConfigurationOptions): Configuratio
   let namesRefused = !options.certificates;
 
   function withBeacon(text: string, key: string, named?: Parameters<typeof renderSelfTest>[2]): string {
-    requireOwn(text, selfTest);
+    refuseForeign(text, selfTest);
     const content = readEntry(text, selfTest.mark);
     const users = content === undefined ? [] : parseEntry(content, selfTest).users;
     const kept = [...users.filter((user) => user !== key), key].slice(-BEACONS);
     return writeEntry(text, selfTest.mark, renderSelfTest(selfTest, kept, named));
   }
 
-  function requireOwn(text: string, { mark, account }: Target): void {
-    if (!isNamedElsewhere(text, mark, account)) return;
-    throw new Conflict(`${store.where} has an account ${account} that is not Tentacular's`, {
+  function refusal(text: string, { mark, account }: Target): Conflict | undefined {
+    if (!isNamedElsewhere(text, mark, account)) return undefined;
+    return new Conflict(`${store.where} has an account ${account} that is not Tentacular's`, {
       service: "nats",
       hint: "Rename or remove it there, or give this installation a name of its own (TENTACULAR_INSTALLATION).",
     });
+  }
+
+  function refuseForeign(text: string, target: Target): void {
+    const conflict = refusal(text, target);
+    if (conflict !== undefined) throw conflict;
   }
 
   async function update(edit: (text: string) => string, signal: AbortSignal): Promise<Written> {
@@ -159,7 +164,7 @@ export function createConfiguration(options: ConfigurationOptions): Configuratio
   return {
     where: store.where,
     text: (signal) => store.read(signal),
-    requireOwn,
+    refusal,
 
     async change(target, edit, call) {
       const { signal } = call;
@@ -167,7 +172,7 @@ export function createConfiguration(options: ConfigurationOptions): Configuratio
       const beacon = createKey("U");
       call.progress?.("writing the account");
       const written = await update((text) => {
-        requireOwn(text, target);
+        refuseForeign(text, target);
         const found = readEntry(text, target.mark);
         const wanted = edit(found);
         return wanted === found

@@ -69,7 +69,8 @@ export function createAccountsFileRegistrar(
 
   async function read(identity: Identity, signal: AbortSignal): Promise<EntryState | undefined> {
     const text = await configuration.text(signal);
-    configuration.requireOwn(text, target(identity));
+    const refusal = configuration.refusal(text, target(identity));
+    if (refusal !== undefined) throw refusal;
     return stateOf(identity, readEntry(text, target(identity).mark));
   }
 
@@ -192,9 +193,10 @@ export function createAccountsFileRegistrar(
       subject_prefix: subjectPrefix(identity),
       accounts_in_text: marksIn(text, installation).length,
     };
-    if (isNamedElsewhere(text, mark, account)) {
+    const refusal = configuration.refusal(text, target(identity));
+    if (refusal !== undefined) {
       const problem = `stands in a part of ${configuration.where} that is not Tentacular's`;
-      return { exists: true, facts, drift: [{ item: ACCOUNT, problem }] };
+      return { exists: true, facts, drift: [{ item: ACCOUNT, problem }], refusal };
     }
     const place = await placeOf(identity);
     const state = stateOf(identity, readEntry(text, mark));

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { AppliedObject } from "../../cluster/cluster.ts";
 import { type ClusterObject, labels, type ObjectKey } from "../../cluster/objects.ts";
+import { Conflict } from "../../errors.ts";
 import type { Service } from "../../exoskeleton/exoskeleton.ts";
 import type { Credentials, Inspection, RegistrarDefinition } from "../../exoskeleton/registrar.ts";
 import { type ServiceBackend, serviceNamed } from "../../tentacle/cluster-host.ts";
@@ -102,6 +103,7 @@ async function planFrom(
       }),
     ),
   ]);
+  refuseForeign(services, inspected);
   const inspections = Object.fromEntries(inspected);
   const known = expectedCredentials({ ...state, previous, inspections });
   const had = (dependency: string): boolean => hadAccess(record, dependency) && !state.rotate.has(dependency);
@@ -165,6 +167,19 @@ async function planFrom(
 export function finishes({ record, actions }: Pick<Plan, "record" | "actions">): boolean {
   const onlyEnds = actions.every(({ action }) => ["unchanged", "retain", "delete"].includes(action));
   return onlyEnds && record?.operation?.committed === true;
+}
+
+/** Refuses, before anything is written, what a service would refuse in the middle of it. */
+function refuseForeign(
+  services: readonly Service[],
+  inspected: readonly (readonly [dependency: string, inspection: Inspection])[],
+): void {
+  for (const [dependency, { refusal }] of inspected) {
+    if (refusal === undefined) continue;
+    const of = services.find(({ definition }) => definition.dependency === dependency);
+    const { message, hint } = refusal;
+    throw new Conflict(message, { service: of?.definition.service ?? dependency, hint, cause: refusal });
+  }
 }
 
 interface Found extends Pick<Known, "rotate">, Pick<Plan, "previous"> {
