@@ -1,4 +1,5 @@
 import pLimit, { type LimitFunction } from "p-limit";
+import { withDeadline } from "../deadline.ts";
 import { Conflict, TentacularError, Unavailable, type UnavailableReason } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { untilAborted } from "../until-aborted.ts";
@@ -74,8 +75,8 @@ export function guardRegistrar(
     work: (call: C) => Promise<T>,
   ): Promise<T> {
     const ms = Math.min(allowed.ms, call.withinMs ?? Infinity);
-    const deadline = startDeadline({ ...allowed, ms });
-    const signal = AbortSignal.any([call.signal, deadline.signal]);
+    const deadline = startDeadline({ ...allowed, ms }, call.signal);
+    const { signal } = deadline;
     const progress = (message: string): void => {
       deadline.heard();
       call.progress?.(message);
@@ -100,18 +101,18 @@ export function guardRegistrar(
     names: (identity) => registrar.names(identity),
     async probe(signal): Promise<Probe> {
       const started = performance.now();
-      const deadline = AbortSignal.timeout(deadlines.probe);
-      const both = AbortSignal.any([signal, deadline]);
-      try {
-        return await untilAborted(both, registrar.probe(both));
-      } catch (error) {
-        if (!deadline.aborted) log.warn({ service, err: error }, "probe threw");
-        return {
-          available: false,
-          reason: `does not answer within ${deadlines.probe / 1000} s`,
-          latencyMs: performance.now() - started,
-        };
-      }
+      return withDeadline(deadlines.probe, signal, async (within) => {
+        try {
+          return await untilAborted(within.signal, registrar.probe(within.signal));
+        } catch (error) {
+          if (!within.isLate()) log.warn({ service, err: error }, "probe threw");
+          return {
+            available: false,
+            reason: `does not answer within ${deadlines.probe / 1000} s`,
+            latencyMs: performance.now() - started,
+          };
+        }
+      });
     },
     register: (identity, previous, call) =>
       guarded("provision", call, { ms: callMs }, (bounded) =>
@@ -210,8 +211,11 @@ interface Deadline {
   clear(): void;
 }
 
-function startDeadline({ ms, silentMs }: Allowed): Deadline {
+function startDeadline({ ms, silentMs }: Allowed, outer: AbortSignal): Deadline {
   const control = new AbortController();
+  const stop = (): void => control.abort(outer.reason);
+  if (outer.aborted) stop();
+  else outer.addEventListener("abort", stop, { once: true });
   let late: number | undefined;
   const end = (after: number): void => {
     late ??= after;
@@ -226,6 +230,7 @@ function startDeadline({ ms, silentMs }: Allowed): Deadline {
     clear() {
       clearTimeout(whole);
       clearTimeout(silence);
+      outer.removeEventListener("abort", stop);
     },
   };
 }

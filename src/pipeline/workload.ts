@@ -1,3 +1,4 @@
+import { withDeadline } from "../deadline.ts";
 import { InvalidInput, Unavailable } from "../errors.ts";
 import { createIdentity, type Identity } from "../tentacle/identity.ts";
 import { learnSecrets } from "./credentials.ts";
@@ -16,22 +17,22 @@ export function createRun(
   return async (request, call) => {
     const identity = await requireDeployed(deps, request, call);
     const seconds = request.timeoutSeconds ?? DEFAULT_RUN_SECONDS;
-    const deadline = AbortSignal.timeout(seconds * 1_000);
-    try {
-      const signal = AbortSignal.any([call.signal, deadline]);
-      const [answer] = await Promise.all([
-        deps.cluster.run(identity, request.input ?? null, signal),
-        learnSecrets(deps, identity, signal),
-      ]);
-      return { enclave: identity.enclave, name: identity.name, ...answer };
-    } catch (error) {
-      if (!deadline.aborted) throw error;
-      throw new Unavailable(`the run of ${identity.key} took longer than ${seconds} s`, {
-        reason: "timeout",
-        cause: error,
-        hint: "Its nodes may still be at work: call logs. Raise timeout_seconds, or config.timeout of a slow node.",
-      });
-    }
+    return withDeadline(seconds * 1_000, call.signal, async ({ signal, isLate }) => {
+      try {
+        const [answer] = await Promise.all([
+          deps.cluster.run(identity, request.input ?? null, signal),
+          learnSecrets(deps, identity, signal),
+        ]);
+        return { enclave: identity.enclave, name: identity.name, ...answer };
+      } catch (error) {
+        if (!isLate()) throw error;
+        throw new Unavailable(`the run of ${identity.key} took longer than ${seconds} s`, {
+          reason: "timeout",
+          cause: error,
+          hint: "Its nodes may still be at work: call logs. Raise timeout_seconds, or config.timeout of a slow node.",
+        });
+      }
+    });
   };
 }
 

@@ -1,6 +1,7 @@
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { queryObjects } from "node:v8";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { InvalidInput } from "../../src/errors.ts";
 import { kubeconfigOf, createTestCluster } from "../support/kubernetes-enclave.ts";
@@ -63,6 +64,17 @@ describe.skipIf(!server.available)(`a connection to a real API server${skip}`, (
     const probe = await cluster.probe(signal);
     expect(probe.available).toBe(true);
     expect(probe.version).toMatch(/^v1\.\d+/);
+    await cluster.close();
+  });
+
+  it("holds nothing of the calls that were answered: each used to leave its deadlines, until those had passed", async () => {
+    if (!server.available) return;
+    const kubeconfig = await file("kept", kubeconfigOf(server));
+    const cluster = await createTestCluster({ kubeconfig });
+    await cluster.enclaves(signal);
+    const before = queryObjects(AbortSignal, { format: "count" });
+    for (let call = 0; call < 100; call++) await cluster.enclaves(signal);
+    expect(queryObjects(AbortSignal, { format: "count" }) - before).toBeLessThan(50);
     await cluster.close();
   });
 

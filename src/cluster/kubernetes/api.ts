@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import pRetry from "p-retry";
+import { type Deadline, withDeadline } from "../../deadline.ts";
 import { TentacularError } from "../../errors.ts";
 import type { Connection } from "./connection.ts";
 import {
@@ -116,20 +117,20 @@ export function createApi(connection: Connection, options: { readonly clock?: ()
   /** Sends it once; throws Failed when another try makes sense. */
   async function attempt(call: ApiCall, fresh: boolean, whole: AbortSignal): Promise<HttpAnswer> {
     const tryMs = call.deadlines?.tryMs ?? DEADLINES.tryMs;
-    const late = AbortSignal.timeout(tryMs);
     const sentAt = clock();
-    let answer: HttpAnswer;
-    try {
-      answer = await http.exchange(request(call, fresh, AbortSignal.any([whole, late])));
-    } catch (error) {
-      if (error instanceof TentacularError) throw error;
-      whole.throwIfAborted();
-      if (late.aborted)
-        throw new Failed(timeoutError(call, server, tryMs / 1_000, error), { uncertain: true });
-      const why = networkError(call, server, error);
-      if (isDistrust(error)) throw why;
-      throw new Failed(why, { uncertain: !wasRefused(error) });
-    }
+    const answer = await withDeadline(tryMs, whole, async (within) => {
+      try {
+        return await http.exchange(request(call, fresh, within.signal));
+      } catch (error) {
+        if (error instanceof TentacularError) throw error;
+        whole.throwIfAborted();
+        if (within.isLate())
+          throw new Failed(timeoutError(call, server, tryMs / 1_000, error), { uncertain: true });
+        const why = networkError(call, server, error);
+        if (isDistrust(error)) throw why;
+        throw new Failed(why, { uncertain: !wasRefused(error) });
+      }
+    });
     const date = Date.parse(answer.headers.date ?? "");
     // The header counts whole seconds.
     if (!Number.isNaN(date)) ahead = date + 500 - (sentAt + clock()) / 2;
@@ -142,43 +143,45 @@ export function createApi(connection: Connection, options: { readonly clock?: ()
     });
   }
 
+  async function sendWithin(callMs: number, call: ApiCall, { signal: whole, isLate }: Deadline) {
+    const endsAt = performance.now() + callMs;
+    let uncertain = false;
+    let fresh = false;
+    let last: TentacularError | undefined;
+    try {
+      const answer = await pRetry(() => attempt(call, fresh, whole), {
+        retries: call.once === true ? 0 : RETRIES,
+        minTimeout: 100,
+        maxTimeout: 4_000,
+        randomize: true,
+        signal: whole,
+        shouldRetry: ({ error }) => error instanceof Failed,
+        async onFailedAttempt({ error, retriesLeft }) {
+          if (!(error instanceof Failed)) return;
+          last = error.why;
+          uncertain ||= error.uncertain;
+          // Without an answer, the kept connections may all be dead ones.
+          fresh ||= error.answer === undefined;
+          // A wait that would outlast the call is not begun.
+          if (performance.now() + error.retryAfterMs > endsAt) throw error;
+          if (retriesLeft > 0) await sleep(error.retryAfterMs, undefined, { signal: whole });
+        },
+      });
+      return toAnswer(call, answer, uncertain);
+    } catch (error) {
+      call.signal.throwIfAborted();
+      if (error instanceof Failed) throw error.why;
+      if (isLate()) throw last ?? timeoutError(call, server, callMs / 1_000, error);
+      throw error;
+    }
+  }
+
   return {
     server,
 
-    async send(call) {
+    send(call) {
       const callMs = call.deadlines?.callMs ?? DEADLINES.callMs;
-      const late = AbortSignal.timeout(callMs);
-      const whole = AbortSignal.any([call.signal, late]);
-      const endsAt = performance.now() + callMs;
-      let uncertain = false;
-      let fresh = false;
-      let last: TentacularError | undefined;
-      try {
-        const answer = await pRetry(() => attempt(call, fresh, whole), {
-          retries: call.once === true ? 0 : RETRIES,
-          minTimeout: 100,
-          maxTimeout: 4_000,
-          randomize: true,
-          signal: whole,
-          shouldRetry: ({ error }) => error instanceof Failed,
-          async onFailedAttempt({ error, retriesLeft }) {
-            if (!(error instanceof Failed)) return;
-            last = error.why;
-            uncertain ||= error.uncertain;
-            // Without an answer, the kept connections may all be dead ones.
-            fresh ||= error.answer === undefined;
-            // A wait that would outlast the call is not begun.
-            if (performance.now() + error.retryAfterMs > endsAt) throw error;
-            if (retriesLeft > 0) await sleep(error.retryAfterMs, undefined, { signal: whole });
-          },
-        });
-        return toAnswer(call, answer, uncertain);
-      } catch (error) {
-        call.signal.throwIfAborted();
-        if (error instanceof Failed) throw error.why;
-        if (late.aborted) throw last ?? timeoutError(call, server, callMs / 1_000, error);
-        throw error;
-      }
+      return withDeadline(callMs, call.signal, (within) => sendWithin(callMs, call, within));
     },
 
     async watch(call) {
