@@ -17,6 +17,7 @@ import { offerTools, shown, toolsFor, type ToolSet } from "./listed-tool.ts";
 import { createCompletions, createLook } from "./look.ts";
 import { registerPrompts } from "./prompts.ts";
 import { registerResources } from "./resources.ts";
+import { explainUnknownTools } from "./unknown-tool.ts";
 
 export interface McpServiceOptions {
   /** From package.json. */
@@ -103,7 +104,10 @@ export function createMcpServerFactory(options: McpServiceOptions): McpService {
         server.server.setRequestHandler("tools/list", () => ({ tools: offered.map(shown) }));
       registerResources(server, look, completions, toCall);
       registerPrompts(server, look, completions, toCall);
-      return server;
+      return explainUnknownTools(
+        server,
+        offered.map(({ name }) => name),
+      );
     },
   };
 }

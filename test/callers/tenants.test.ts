@@ -113,6 +113,11 @@ describe("two tenants on one server", () => {
     expect([...new Set(CALLS.map(([tool]) => tool))].sort()).toEqual([...OFFERED.destroy].sort());
   });
 
+  it.each(scopes)("%s hears at the name of no tool of those that it is offered alone", async (scope) => {
+    const told = outcome(scope, "undeply", {});
+    await expect(told).rejects.toThrow(`The tools here: ${OFFERED[scope].join(", ")}.`);
+  });
+
   describe.each(scopes)("with the scope %s", (scope) => {
     it.each(CALLS)("in the other's enclave %s %j finds no such enclave", async (tool, args) => {
       const before = await foreignNow();
