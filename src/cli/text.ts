@@ -1,3 +1,5 @@
+import { counted } from "../counted.ts";
+
 /** Text from workflows, logs and nodes made harmless for a terminal: no escape sequence, no control character but tab and newline. */
 export function plain(text: string): string {
   return (
@@ -58,11 +60,6 @@ export function ago(time: string, now = Date.now()): string {
   for (const [limit, size, unit] of units)
     if (seconds < limit) return `${counted(Math.floor(seconds / size), unit)} ago`;
   return new Date(then).toISOString().slice(0, 10);
-}
-
-/** `1 node`, `3 nodes`. */
-export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 /** `schema tn_a, role tn_a`: the names a dependency has in its service. */

@@ -1,3 +1,4 @@
+import { counted } from "../counted.ts";
 import { Conflict, InvalidInput } from "../errors.ts";
 import type { Removal } from "../exoskeleton/registrar.ts";
 import { createIdentity, type Identity } from "../tentacle/identity.ts";
@@ -93,7 +94,7 @@ export function createPurge(
       failed,
       next:
         failed.length > 0
-          ? `${failed.length} part(s) could not be removed. Repeat the call when the cause is gone: it goes on there.`
+          ? `${counted(failed.length, "part")} could not be removed. Repeat the call when the cause is gone: it goes on there.`
           : `Nothing of ${dependency} is left for ${identity.key}; everything else is as it was.`,
     };
   };

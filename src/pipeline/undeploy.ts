@@ -1,5 +1,6 @@
 import { closest } from "fastest-levenshtein";
 import type { ObjectKey } from "../cluster/objects.ts";
+import { counted } from "../counted.ts";
 import { Conflict, InvalidInput } from "../errors.ts";
 import type { Service } from "../exoskeleton/exoskeleton.ts";
 import type { Drift, RegistrarDefinition, Removal } from "../exoskeleton/registrar.ts";
@@ -97,7 +98,9 @@ export function createUndeploy(deps: PipelineDependencies): Undeploy {
         else if (record !== undefined)
           await writeRecord(deps.cluster, identity, undeployed(deps, record, state), signal);
         const warning = failed.length > 0;
-        const outcome = warning ? `left ${failed.length} part(s) that could not be removed` : "is done";
+        const outcome = warning
+          ? `left ${counted(failed.length, "part")} that could not be removed`
+          : "is done";
         const text = `${state.kind} (operation ${state.id}) ${outcome}`;
         await announce(deps, identity, { warning, text });
         return {};
@@ -298,7 +301,7 @@ function nextStep(
   retained: readonly string[],
 ): string {
   if (failed.length > 0)
-    return `${failed.length} part(s) could not be removed. Call undeploy with the same arguments again when the cause is gone.`;
+    return `${counted(failed.length, "part")} could not be removed. Call undeploy with the same arguments again when the cause is gone.`;
   if (force) return `Nothing of ${enclave}/${name} is left.`;
   if (retained.length === 0) return "Nothing was stored for it in any service.";
   return `The data is kept: deploy again to use it, or, only if the person asks for it, call undeploy with force: "${name}" to delete it.`;

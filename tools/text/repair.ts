@@ -1,3 +1,4 @@
+import { counted } from "../../src/counted.ts";
 import type { RepairAllResult, RepairResult } from "../../src/pipeline/operations.ts";
 import { bullets, plain } from "../../src/server/text.ts";
 import { workloadLine } from "./parts.ts";
@@ -30,7 +31,7 @@ export function repairText(result: RepairResult): string {
 /** What was done to each tentacle of an enclave, those that needed nothing left out. */
 export function repairAllText({ enclave, tentacles, next }: RepairAllResult): string {
   return [
-    `Repaired enclave ${enclave}: ${tentacles.length === 0 ? "nothing differed." : `${tentacles.length} tentacle(s):`}`,
+    `Repaired enclave ${enclave}: ${tentacles.length === 0 ? "nothing differed." : `${counted(tentacles.length, "tentacle")}:`}`,
     ...bullets(
       tentacles.map(({ name, unfinished, mended, failed }) => {
         const parts = [

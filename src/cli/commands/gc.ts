@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { counted } from "../../counted.ts";
 import { InvalidInput } from "../../errors.ts";
 import { type Answer, callTool, callWithSteps } from "../call.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
@@ -7,7 +8,6 @@ import { canAsk, confirm } from "../prompt.ts";
 import { renderUndeploy } from "../render/deploy.ts";
 import { renderOrphans } from "../render/orphans.ts";
 import { type OrphansView, orphansSchema, undeploySchema } from "../results.ts";
-import { counted } from "../text.ts";
 
 /** Lists what is left of tentacles that no release record knows of; with force deletes it, each as an undeploy of its own. */
 export async function run({ force = false }: { readonly force?: boolean }, io: CommandIo): Promise<ExitCode> {

@@ -1,6 +1,7 @@
+import { counted } from "../../counted.ts";
 import type { DeployView, UndeployView } from "../results.ts";
 import type { Style } from "../style.ts";
-import { columns, counted, duration, plain, wrap } from "../text.ts";
+import { columns, duration, plain, wrap } from "../text.ts";
 
 export interface DeployRendering {
   readonly style: Style;

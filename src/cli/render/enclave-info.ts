@@ -1,6 +1,7 @@
+import { counted } from "../../counted.ts";
 import type { EnclaveInfoView } from "../results.ts";
 import type { Style } from "../style.ts";
-import { columns, counted, plain, wrap } from "../text.ts";
+import { columns, plain, wrap } from "../text.ts";
 
 const indent = "  ";
 

@@ -1,6 +1,7 @@
+import { counted } from "../../counted.ts";
 import type { OrphansView } from "../results.ts";
 import type { Style } from "../style.ts";
-import { ago, columns, counted, plain } from "../text.ts";
+import { ago, columns, plain } from "../text.ts";
 
 /** What is left of tentacles that nobody knows of, a line a service. */
 export function renderOrphans(result: OrphansView, style: Style, now = Date.now()): string {

@@ -1,6 +1,7 @@
+import { counted } from "../../counted.ts";
 import type { RunView } from "../results.ts";
 import type { Style } from "../style.ts";
-import { columns, counted, duration, plain } from "../text.ts";
+import { columns, duration, plain } from "../text.ts";
 
 /** One line on a run that went well. */
 export function renderRunNote(run: RunView, style: Style): string {

@@ -1,6 +1,7 @@
+import { counted } from "../../counted.ts";
 import type { ListView, StatusView } from "../results.ts";
 import type { Style } from "../style.ts";
-import { ago, columns, counted, namesOf, plain, wrap } from "../text.ts";
+import { ago, columns, namesOf, plain, wrap } from "../text.ts";
 
 /** One tentacle as an aligned block. */
 export function renderStatus(status: StatusView, style: Style, width = Infinity, now = Date.now()): string {

@@ -1,7 +1,8 @@
+import { counted } from "../../counted.ts";
 import type { Issue } from "../../errors.ts";
 import { issueLines } from "../failure.ts";
 import type { Style } from "../style.ts";
-import { counted, plain } from "../text.ts";
+import { plain } from "../text.ts";
 
 interface Valid {
   readonly name: string;
