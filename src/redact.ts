@@ -19,19 +19,38 @@ const MIN_LENGTH = 6;
 const MIN_LINE_LENGTH = 16;
 const REPLACEMENT = "[redacted]";
 
+/** Forms of secrets that begin alike. */
+interface Alike {
+  readonly texts: Set<string>;
+  /** Of the texts, each once, in descending order. */
+  readonly lengths: number[];
+}
+
+const NONE: Alike = { texts: new Set(), lengths: [] };
+
 /** A redactor that knows nothing yet. */
 export function createRedactor(parent?: Redactor): Redactor {
-  /** Forms by a number for how they begin, the longest first: so that the time to look through a text does not grow with them. */
-  const forms = new Map<number, string[]>();
+  /**
+   * Forms by a number for how they begin. Those of many tentacles begin alike (`postgresql://`) but have few lengths, so that
+   * neither learning one more nor looking through a text takes longer the more are known.
+   */
+  const forms = new Map<number, Alike>();
 
   function learn(form: string): void {
     const start = startOf(form, 0);
-    const known = forms.get(start) ?? [];
-    if (known.includes(form)) return;
-    forms.set(
-      start,
-      [...known, form].sort((a, b) => b.length - a.length),
-    );
+    const alike = forms.get(start) ?? { texts: new Set(), lengths: [] };
+    forms.set(start, alike);
+    alike.texts.add(form);
+    if (alike.lengths.includes(form.length)) return;
+    alike.lengths.push(form.length);
+    // The longest first: a shorter one may be the beginning of it.
+    alike.lengths.sort((a, b) => b - a);
+  }
+
+  /** Length of the form that `text` has at this place; 0 when there is none. */
+  function lengthAt(text: string, at: number): number {
+    const { texts, lengths } = forms.get(startOf(text, at)) ?? NONE;
+    return lengths.find((length) => texts.has(text.slice(at, at + length))) ?? 0;
   }
 
   function add(value: unknown): void {
@@ -46,13 +65,12 @@ export function createRedactor(parent?: Redactor): Redactor {
     let output = "";
     let copied = 0;
     for (let at = 0; at + MIN_LENGTH <= known.length;) {
-      const form = forms.get(startOf(known, at))?.find((one) => known.startsWith(one, at));
-      if (form === undefined) at++;
-      else {
+      const length = lengthAt(known, at);
+      if (length > 0) {
         output += known.slice(copied, at) + REPLACEMENT;
-        at += form.length;
-        copied = at;
+        copied = at + length;
       }
+      at += Math.max(length, 1);
     }
     return output + known.slice(copied);
   }

@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
-import { AwsV4Signer } from "aws4fetch";
+import { Sha256Node } from "@smithy/core/checksum";
+import { SignatureV4 } from "@smithy/signature-v4";
 import { policyOf } from "../../registrars/rustfs/policy.ts";
 import { createTenant, newUserName, type Tenant } from "../../registrars/rustfs/tenant.ts";
 import type { Store } from "../../test/support/object-store.ts";
@@ -31,19 +31,24 @@ export function createRustfsFloor(store: Store, installation: string): FloorServ
   const admin = "/rustfs/admin/v3";
 
   async function ask(keys: Keys, { method, path, body = "", headers = {}, expect }: Asked): Promise<string> {
-    const signed = await new AwsV4Signer({
-      ...keys,
-      method,
-      url: `${endpoint}${path}`,
+    const url = new URL(path, endpoint);
+    const { protocol, hostname, host, pathname, searchParams } = url;
+    const signer = new SignatureV4({
+      credentials: { ...keys },
       service: "s3",
       region: REGION,
-      body,
-      headers: { ...headers, "x-amz-content-sha256": createHash("sha256").update(body).digest("hex") },
-    }).sign();
+      sha256: Sha256Node,
+      uriEscapePath: false,
+    });
+    const query = Object.fromEntries(searchParams);
+    const signed = await signer.sign({
+      ...{ protocol, hostname, path: pathname, query, method, body },
+      headers: { ...headers, host },
+    });
     return send({
       method,
-      url: signed.url,
-      headers: Object.fromEntries(signed.headers),
+      url,
+      headers: signed.headers,
       body,
       ...(expect !== undefined && { expect }),
     });

@@ -1,7 +1,6 @@
-import { createHash } from "node:crypto";
-import { AwsV4Signer } from "aws4fetch";
 import type { Connection, Keys } from "./connection.ts";
-import { errorOf, send, withRetries } from "./http.ts";
+import { AnsweredError } from "./errors.ts";
+import { signedAs } from "./signed.ts";
 
 /** RustFS's admin API: plain JSON, signed like an S3 request. */
 export interface AdminApi {
@@ -22,39 +21,28 @@ export interface AdminRequest {
 
 /** Speaks to the admin API as `keys`. */
 export function createAdminApi(connection: Connection, keys: Keys): AdminApi {
-  async function once({ method, action, query, body }: AdminRequest, signal: AbortSignal): Promise<unknown> {
-    const url = new URL(`/rustfs/admin/v3/${action}`, connection.endpoint);
-    url.search = new URLSearchParams(query).toString();
-    const text = body === undefined ? "" : JSON.stringify(body);
-    const signed = await new AwsV4Signer({
-      ...keys,
-      method,
-      url: url.href,
-      service: "s3",
-      region: connection.region,
-      body: text,
-      // Without this the signer leaves the body unsigned, and the body holds a new user's secret.
-      headers: { "x-amz-content-sha256": createHash("sha256").update(text).digest("hex") },
-    }).sign();
-    const answer = await send(
-      signed.url,
-      method,
-      Object.fromEntries(signed.headers),
-      text,
-      connection,
-      signal,
-    );
-    if (answer.status >= 400) {
-      const error = errorOf(answer);
-      // Another kind of service says 404 too, in other words.
-      if (error.name === "NoSuchResource") return undefined;
-      error.action = action;
-      throw error;
-    }
-    return answer.text === "" ? {} : JSON.parse(answer.text);
-  }
-
+  const send = signedAs(connection, keys);
   return {
-    call: (request, signal) => withRetries(() => once(request, signal), signal),
+    async call({ method, action, query, body }, signal) {
+      const path = `/rustfs/admin/v3/${action}`;
+      try {
+        const { text } = await send(
+          {
+            ...{ method, path },
+            ...(query !== undefined && { query }),
+            ...(body !== undefined && { body: JSON.stringify(body) }),
+          },
+          signal,
+        );
+        const answer: unknown = text === "" ? {} : JSON.parse(text);
+        return answer;
+      } catch (error) {
+        if (!(error instanceof AnsweredError)) throw error;
+        // Another kind of service says 404 too, in other words.
+        if (error.name === "NoSuchResource") return undefined;
+        error.action = action;
+        throw error;
+      }
+    },
   };
 }

@@ -6,14 +6,29 @@ import type { RustfsSettings } from "./settings.ts";
 export class AnsweredError extends Error {
   readonly $metadata: { readonly httpStatusCode: number };
   readonly $response: { readonly headers: Readonly<Record<string, string>> };
+  /** Where the bucket is, when it is not where it was asked for. */
+  readonly Region: string | undefined;
   /** What was asked for: `add-user`. */
   action: string | undefined;
 
-  constructor(code: string, message: string, status: number, headers: Readonly<Record<string, string>>) {
+  constructor(
+    code: string,
+    message: string,
+    {
+      status,
+      headers,
+      region,
+    }: {
+      readonly status: number;
+      readonly headers: Readonly<Record<string, string>>;
+      readonly region: string | undefined;
+    },
+  ) {
     super(message);
     this.name = code;
     this.$metadata = { httpStatusCode: status };
     this.$response = { headers };
+    this.Region = region;
   }
 }
 

@@ -4,9 +4,13 @@ import pRetry from "p-retry";
 import { ATTEMPTS, type Connection, REQUEST_MS } from "./connection.ts";
 import { AnsweredError, errorStatus } from "./errors.ts";
 
+/** Headers of an answer that tell why something failed. */
+const KEPT: readonly string[] = ["date", "x-amz-bucket-region"];
+
 /** An HTTP answer, whole. */
 export interface Answer {
   readonly status: number;
+  /** Those that tell why something failed. */
   readonly headers: Readonly<Record<string, string>>;
   readonly text: string;
 }
@@ -40,7 +44,11 @@ export function send(
       response.on("end", () =>
         resolve({
           status: response.statusCode ?? 0,
-          headers: { date: response.headers.date ?? "" },
+          headers: Object.fromEntries(
+            KEPT.map((name) => [name, response.headers[name]]).filter(
+              (one): one is [string, string] => typeof one[1] === "string",
+            ),
+          ),
           text: Buffer.concat(chunks).toString("utf8"),
         }),
       );
@@ -71,5 +79,6 @@ export function withRetries<T>(once: () => Promise<T>, signal: AbortSignal): Pro
 export function errorOf({ status, headers, text }: Answer): AnsweredError {
   const code = /<Code>(\w+)<\/Code>/.exec(text)?.[1] ?? "UnknownError";
   const message = /<Message>([^<]*)<\/Message>/.exec(text)?.[1] ?? `status ${status}`;
-  return new AnsweredError(code, message, status, headers);
+  const region = /<Region>([^<]*)<\/Region>/.exec(text)?.[1];
+  return new AnsweredError(code, message, { status, headers, region });
 }

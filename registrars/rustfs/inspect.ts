@@ -4,17 +4,17 @@ import type { Found } from "./dialect.ts";
 import { isTried } from "./self-test-leftovers.ts";
 import { canLogIn } from "./self-test.ts";
 import type { Tenant } from "./tenant.ts";
-import { type Seen, type Workshop, look } from "./workshop.ts";
+import type { Seen, Workshop } from "./workshop.ts";
 
-/** What exists of a tentacle and where it differs from what should be; reads alone. */
+/** What exists of a tentacle and where that which was `seen` differs from what should be; reads alone. */
 export async function inspectTenant(
   workshop: Workshop,
   tenant: Tenant,
+  seen: Seen,
   current: Credentials | undefined,
   { signal, withSizes }: InspectCall,
 ): Promise<Inspection> {
   const { store, settings, connection } = workshop;
-  const seen = await look(workshop, tenant, signal);
   const { bucket, record, found } = seen;
   const [objects, objectLock] =
     bucket === undefined

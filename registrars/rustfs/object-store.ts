@@ -1,11 +1,7 @@
 import {
   type BucketLocationConstraint,
   CreateBucketCommand,
-  GetBucketVersioningCommand,
-  GetObjectCommand,
   GetObjectLockConfigurationCommand,
-  ListObjectsV2Command,
-  PutObjectCommand,
   S3Client,
   paginateListObjectsV2,
 } from "@aws-sdk/client-s3";
@@ -16,6 +12,7 @@ import { identityOfKey, type Marked } from "../../src/exoskeleton/marks.ts";
 import type { Identity } from "../../src/tentacle/identity.ts";
 import { type Connection, type Keys, awsOptions } from "./connection.ts";
 import { errorCode } from "./errors.ts";
+import { elementOf, pathOf, type SendSigned, signedAs } from "./signed.ts";
 import { type Tenant, createTenant, RECORDS } from "./tenant.ts";
 
 /** Records read at once. */
@@ -41,9 +38,10 @@ export type TenantRecord = z.infer<typeof recordSchema>;
 /** The bucket that the tentacles share, as its administrator sees it. */
 export interface ObjectStore {
   readonly bucket: string;
+  /** For what goes through pages of lists. */
   readonly client: S3Client;
-  /** A client with a tentacle's keys. */
-  clientAs(keys: Keys): S3Client;
+  /** Sends requests with a tentacle's keys. */
+  sendAs(keys: Keys): SendSigned;
   /** Undefined when there is no such bucket. */
   bucketState(signal: AbortSignal): Promise<BucketState | undefined>;
   createBucket(signal: AbortSignal): Promise<void>;
@@ -64,22 +62,23 @@ export interface BucketState {
 
 /** Opens `bucket`; connects to nothing yet. */
 export function createObjectStore(connection: Connection, bucket: string): ObjectStore {
-  const clientAs = (keys: Keys) =>
-    new S3Client({
-      ...awsOptions(connection, connection.endpoint, keys),
-      forcePathStyle: true,
-      // Newer checksums are not known to every service.
-      requestChecksumCalculation: "WHEN_REQUIRED",
-      responseChecksumValidation: "WHEN_REQUIRED",
-    });
-  const client = clientAs(connection.admin);
+  const client = new S3Client({
+    ...awsOptions(connection, connection.endpoint, connection.admin),
+    forcePathStyle: true,
+    // Newer checksums are not known to every service.
+    requestChecksumCalculation: "WHEN_REQUIRED",
+    responseChecksumValidation: "WHEN_REQUIRED",
+  });
+  const send = signedAs(connection, connection.admin);
+  const ofBucket = pathOf(bucket);
+
+  const readVersioning = (signal: AbortSignal) =>
+    send({ method: "GET", path: ofBucket, query: { versioning: "" } }, signal);
 
   async function readText(key: string, signal: AbortSignal): Promise<string | undefined> {
     try {
-      const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }), {
-        abortSignal: signal,
-      });
-      return await Body?.transformToString();
+      const { text } = await send({ method: "GET", path: pathOf(bucket, key) }, signal);
+      return text;
     } catch (error) {
       if (["NoSuchKey", "NoSuchBucket", "NotFound"].includes(errorCode(error))) return undefined;
       throw error;
@@ -88,7 +87,7 @@ export function createObjectStore(connection: Connection, bucket: string): Objec
 
   async function mayUse(signal: AbortSignal): Promise<boolean> {
     try {
-      await client.send(new GetBucketVersioningCommand({ Bucket: bucket }), { abortSignal: signal });
+      await readVersioning(signal);
       return true;
     } catch {
       signal.throwIfAborted();
@@ -112,14 +111,11 @@ export function createObjectStore(connection: Connection, bucket: string): Objec
   return {
     bucket,
     client,
-    clientAs,
+    sendAs: (keys) => signedAs(connection, keys),
 
     async bucketState(signal) {
       try {
-        const { Status } = await client.send(new GetBucketVersioningCommand({ Bucket: bucket }), {
-          abortSignal: signal,
-        });
-        return { versioned: Status !== undefined };
+        return { versioned: elementOf(await readVersioning(signal), "Status") !== undefined };
       } catch (error) {
         if (errorCode(error) === "NoSuchBucket") return undefined;
         throw error;
@@ -173,16 +169,10 @@ export function createObjectStore(connection: Connection, bucket: string): Objec
       );
     },
 
-    async writeRecord(tenant, record, signal) {
-      await client.send(
-        new PutObjectCommand({
-          Bucket: bucket,
-          Key: tenant.recordKey,
-          ContentType: "application/json",
-          Body: JSON.stringify(record),
-        }),
-        { abortSignal: signal },
-      );
+    async writeRecord({ recordKey }, record, signal) {
+      const headers = { "content-type": "application/json" };
+      const body = JSON.stringify(record);
+      await send({ method: "PUT", path: pathOf(bucket, recordKey), headers, body }, signal);
     },
 
     async records(installation, signal) {
@@ -208,11 +198,10 @@ export function createObjectStore(connection: Connection, bucket: string): Objec
     },
 
     async countObjects(prefix, signal) {
-      const { KeyCount, IsTruncated } = await client.send(
-        new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, EncodingType: "url" }),
-        { abortSignal: signal },
-      );
-      return { count: KeyCount ?? 0, more: IsTruncated === true };
+      const query = { "list-type": "2", "encoding-type": "url", prefix };
+      const listed = await send({ method: "GET", path: ofBucket, query }, signal);
+      const count = z.coerce.number().int().parse(elementOf(listed, "KeyCount"));
+      return { count, more: elementOf(listed, "IsTruncated") === "true" };
     },
   };
 }

@@ -28,13 +28,14 @@ export function createProbe(options: ProbeOptions): (signal: AbortSignal) => Pro
 
   return async (signal) => {
     const started = performance.now();
-    const rustfsVersion = await readRustfsVersion(options.connection, signal);
+    const asked = readRustfsVersion(options.connection, signal);
     try {
-      await check(options, rustfsVersion, signal);
+      await check(options, asked, signal);
     } catch (error) {
       const { message, hint } = explain(error, "use the object store", options.settings);
       return { available: false, reason: message, remedy: hint, latencyMs: performance.now() - started };
     }
+    const rustfsVersion = await asked;
     if (rustfsVersion !== undefined && Number.parseInt(rustfsVersion, 10) < FIRST_SOUND_RELEASE && !warned) {
       warned = true;
       options.log.warn({ version: rustfsVersion }, "this RustFS has known security holes: update it");
@@ -49,13 +50,14 @@ export function createProbe(options: ProbeOptions): (signal: AbortSignal) => Pro
 
 async function check(
   { settings, store, dialect }: ProbeOptions,
-  rustfsVersion: string | undefined,
+  rustfsVersion: Promise<string | undefined>,
   signal: AbortSignal,
 ): Promise<void> {
   const [bucket, admin] = await Promise.allSettled([store.bucketState(signal), dialect.check(signal)]);
   // The object API is common to all: what it refuses (keys, clock, region) is not the dialect's fault.
   if (bucket.status === "rejected") throw bucket.reason;
-  if (admin.status === "rejected") throw wrongDialect(admin.reason, settings, rustfsVersion) ?? admin.reason;
+  if (admin.status === "rejected")
+    throw wrongDialect(admin.reason, settings, await rustfsVersion) ?? admin.reason;
   if (bucket.value === undefined && !mayCreateBucket(settings)) throw noBucket(settings);
 }
 

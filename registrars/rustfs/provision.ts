@@ -11,14 +11,14 @@ import { mayCreateBucket } from "./settings.ts";
 import { type Tenant, newUserName } from "./tenant.ts";
 import { type Seen, type Workshop, look } from "./workshop.ts";
 
-/** Keeps the previous keys where they work, else makes a new user; mends whatever else differs. */
+/** Keeps the previous keys where they work, else makes a new user; mends whatever differs in what was `seen`. */
 export async function provision(
   workshop: Workshop,
   tenant: Tenant,
+  seen: Seen,
   previous: Credentials | undefined,
   signal: AbortSignal,
 ): Promise<Registration> {
-  const seen = await look(workshop, tenant, signal);
   const keys = keysOf(previous);
   const user = seen.found.users.find(({ accessKeys }) => accessKeys.includes(keys?.accessKeyId ?? ""));
   if (keys === undefined || user === undefined) return renew(workshop, tenant, seen, keys, signal);
@@ -43,10 +43,11 @@ export async function provision(
 export async function rotateUser(
   workshop: Workshop,
   tenant: Tenant,
+  seen: Seen,
   previous: Credentials | undefined,
   signal: AbortSignal,
 ): Promise<Registration> {
-  return renew(workshop, tenant, await look(workshop, tenant, signal), keysOf(previous), signal);
+  return renew(workshop, tenant, seen, keysOf(previous), signal);
 }
 
 async function renew(
@@ -125,14 +126,14 @@ async function prepare(
 
 /** Tries the new keys; a limit that does not hold is an error unless the operator accepts it. Says what was found. */
 async function tryOut(
-  { connection, store, dialect, settings, log }: Workshop,
+  { store, dialect, settings, log }: Workshop,
   tenant: Tenant,
   user: string,
   keys: Keys,
   versioned: boolean,
   signal: AbortSignal,
 ): Promise<string> {
-  const wrong = await selfTest({ connection, store, dialect, tenant, keys, versioned, signal });
+  const wrong = await selfTest({ store, dialect, tenant, keys, versioned, signal });
   const accepted = [...settings.accept, ...dialect.knownGaps];
   const failed = wrong.filter((check) => !accepted.includes(check));
   if (failed.length > 0)

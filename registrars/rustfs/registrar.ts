@@ -1,6 +1,12 @@
 import { Conflict, Unavailable } from "../../src/errors.ts";
 import { gatherMarks } from "../../src/exoskeleton/marks.ts";
-import type { Call, Registrar, RegistrarContext } from "../../src/exoskeleton/registrar.ts";
+import type {
+  Call,
+  Inspection,
+  Registrar,
+  RegistrarContext,
+  RegisterCall,
+} from "../../src/exoskeleton/registrar.ts";
 import { createConnection } from "./connection.ts";
 import { explain } from "./errors.ts";
 import { createIamDialect } from "./iam-dialect.ts";
@@ -11,8 +17,8 @@ import { provision, rotateUser } from "./provision.ts";
 import { retireUsers, revertCreated, unregisterTenant } from "./remove.ts";
 import { createRustfsDialect } from "./rustfs-dialect.ts";
 import { type RustfsSettings, areDefaultKeys, isLoopback } from "./settings.ts";
-import { createTenant } from "./tenant.ts";
-import type { Workshop } from "./workshop.ts";
+import { createTenant, type Tenant } from "./tenant.ts";
+import { look, type Seen, type Workshop } from "./workshop.ts";
 
 /** Makes the registrar; connects to nothing yet. */
 export async function createRustfsRegistrar(
@@ -36,6 +42,11 @@ export async function createRustfsRegistrar(
   const workshop: Workshop = { settings, connection, store, dialect, log };
   const ask = createProbe(workshop);
   const tenantOf = (identity: Parameters<Registrar["names"]>[0]) => createTenant(identity, installation);
+
+  /** What each inspection went by. */
+  const sights = new WeakMap<Inspection, Seen>();
+  const sight = async (tenant: Tenant, { inspected, signal }: RegisterCall): Promise<Seen> =>
+    (inspected && sights.get(inspected)) ?? look(workshop, tenant, signal);
 
   /** Runs one method: refused where the keys are everybody's, its errors put in words. */
   async function run<T>(attempted: string, { signal }: Call, work: () => Promise<T>): Promise<T> {
@@ -65,15 +76,20 @@ export async function createRustfsRegistrar(
     },
 
     register: (identity, previous, call) =>
-      run(`provision ${identity.key}`, call, () =>
-        provision(workshop, tenantOf(identity), previous, call.signal),
-      ),
+      run(`provision ${identity.key}`, call, async () => {
+        const tenant = tenantOf(identity);
+        return provision(workshop, tenant, await sight(tenant, call), previous, call.signal);
+      }),
 
     async inspect(identity, current, call) {
       try {
-        return await run(`inspect ${identity.key}`, call, () =>
-          inspectTenant(workshop, tenantOf(identity), current, call),
-        );
+        return await run(`inspect ${identity.key}`, call, async () => {
+          const tenant = tenantOf(identity);
+          const seen = await look(workshop, tenant, call.signal);
+          const inspection = await inspectTenant(workshop, tenant, seen, current, call);
+          sights.set(inspection, seen);
+          return inspection;
+        });
       } catch (error) {
         if (!(error instanceof Conflict)) throw error;
         const drift = [{ item: tenantOf(identity).prefix, problem: error.message }];
@@ -82,9 +98,10 @@ export async function createRustfsRegistrar(
     },
 
     rotate: (identity, previous, call) =>
-      run(`rotate the keys of ${identity.key}`, call, () =>
-        rotateUser(workshop, tenantOf(identity), previous, call.signal),
-      ),
+      run(`rotate the keys of ${identity.key}`, call, async () => {
+        const tenant = tenantOf(identity);
+        return rotateUser(workshop, tenant, await sight(tenant, call), previous, call.signal);
+      }),
 
     retire: (identity, current, call) =>
       run(`retire old keys of ${identity.key}`, call, () =>

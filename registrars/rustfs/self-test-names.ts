@@ -1,5 +1,8 @@
 /** What a fresh user must be able to do below its prefix, in rounds: each needs what the one before made. */
-export const allowedChecks = [["put"], ["get", "list", "multipart"], ["delete"]] as const;
+export const allowedRounds = [["put"], ["get", "list"], ["delete"]] as const;
+
+/** The same, of which each takes as long as all the rounds. */
+export const allowedBeside = ["multipart"] as const;
 
 /** What a fresh user must be refused. */
 export const refusedChecks = [
@@ -13,4 +16,5 @@ export const refusedChecks = [
   "admin-call",
 ] as const;
 
-export type CheckName = (typeof allowedChecks)[number][number] | (typeof refusedChecks)[number];
+export type CheckName =
+  (typeof allowedRounds)[number][number] | (typeof allowedBeside)[number] | (typeof refusedChecks)[number];

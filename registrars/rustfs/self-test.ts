@@ -1,32 +1,17 @@
-import { createHash } from "node:crypto";
-import {
-  AbortMultipartUploadCommand,
-  CopyObjectCommand,
-  CreateMultipartUploadCommand,
-  DeleteObjectCommand,
-  GetObjectCommand,
-  ListMultipartUploadsCommand,
-  ListObjectsV2Command,
-  ListPartsCommand,
-  PutObjectCommand,
-  UploadPartCommand,
-} from "@aws-sdk/client-s3";
-import { AwsV4Signer } from "aws4fetch";
 import pRetry from "p-retry";
 import { settleAll } from "../../src/settle.ts";
-import type { Connection, Keys } from "./connection.ts";
+import type { Keys } from "./connection.ts";
 import type { IdentityDialect } from "./dialect.ts";
 import { errorCode, isNotYetKnown, isRefusal } from "./errors.ts";
-import { errorOf, send, withRetries } from "./http.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { selfTestKeys, sweepSelfTests } from "./self-test-leftovers.ts";
-import { type CheckName, allowedChecks, refusedChecks } from "./self-test-names.ts";
+import { type CheckName, allowedBeside, allowedRounds, refusedChecks } from "./self-test-names.ts";
+import { elementOf, pathOf, type SignedRequest } from "./signed.ts";
 import type { Tenant } from "./tenant.ts";
 
-const EMPTY_SHA256 = createHash("sha256").digest("hex");
+const BODY = "self-test";
 
 export interface SelfTestOptions {
-  readonly connection: Connection;
   readonly store: ObjectStore;
   readonly dialect: IdentityDialect;
   readonly tenant: Tenant;
@@ -53,13 +38,16 @@ export async function selfTest(options: SelfTestOptions): Promise<readonly Check
     const refused = await settleAll(names.map((name) => isRefused(name, checks[name])));
     return names.filter((_, index) => refused[index] === false);
   };
-  const [write, use, remove] = allowedChecks;
-  const unwritable = await deniedOf(write);
-  if (unwritable.length > 0) return unwritable;
-  // Refusals count only once the rights have arrived: before, everything is refused.
-  const [unusable, wrong] = await settleAll([deniedOf(use), grantedOf(refusedChecks)]);
-  const denied = unusable.length > 0 ? unusable : await deniedOf(remove);
-  if (denied.length > 0) return denied;
+  const [write, use, remove] = allowedRounds;
+  const inRounds = async () => {
+    const unwritable = await deniedOf(write);
+    if (unwritable.length > 0) return { denied: unwritable, wrong: [] };
+    // Refusals count only once the rights have arrived: before, everything is refused.
+    const [unusable, wrong] = await settleAll([deniedOf(use), grantedOf(refusedChecks)]);
+    return { denied: unusable.length > 0 ? unusable : await deniedOf(remove), wrong };
+  };
+  const [{ denied, wrong }, alsoDenied] = await settleAll([inRounds(), deniedOf(allowedBeside)]);
+  if (denied.length + alsoDenied.length > 0) return [...denied, ...alsoDenied];
   // A delete by the tentacle leaves a version and a marker; a write that should have failed leaves an object.
   if (versioned || wrong.some((name) => name === "write-outside" || name === "copy-from-outside"))
     await sweepSelfTests(store, tenant, { versioned, signal });
@@ -67,67 +55,43 @@ export async function selfTest(options: SelfTestOptions): Promise<readonly Check
 }
 
 function checksOf(
-  { connection, store, dialect, tenant, keys, signal }: SelfTestOptions,
+  { store, dialect, tenant, keys, signal }: SelfTestOptions,
   { inside, outside }: ReturnType<typeof selfTestKeys>,
 ): Readonly<Record<CheckName, () => Promise<unknown>>> {
-  const Bucket = store.bucket;
-  const client = store.clientAs(keys);
-  const send = { abortSignal: signal };
-  const object = { Bucket, Key: inside };
+  const { bucket } = store;
+  const sendAsTenant = store.sendAs(keys);
+  const send = (
+    method: SignedRequest["method"],
+    path: string,
+    more?: Omit<SignedRequest, "method" | "path">,
+  ) => sendAsTenant({ method, path, ...more }, signal);
+  const list = (query: SignedRequest["query"], headers: SignedRequest["headers"] = {}) =>
+    send("GET", pathOf(bucket), { query: { "list-type": "2", "max-keys": "1", ...query }, headers });
+  const object = pathOf(bucket, inside);
+  const record = pathOf(bucket, tenant.recordKey);
   return {
-    put: () => client.send(new PutObjectCommand({ ...object, Body: "self-test" }), send),
-    get: async () => {
-      const { Body } = await client.send(new GetObjectCommand(object), send);
-      await Body?.transformToByteArray();
-    },
-    list: () => client.send(new ListObjectsV2Command({ Bucket, Prefix: tenant.prefix, MaxKeys: 1 }), send),
+    put: () => send("PUT", object, { body: BODY }),
+    get: () => send("GET", object),
+    list: () => list({ prefix: tenant.prefix }),
     multipart: async () => {
-      const { UploadId } = await client.send(new CreateMultipartUploadCommand(object), send);
-      await client.send(
-        new UploadPartCommand({ ...object, UploadId, PartNumber: 1, Body: "self-test" }),
-        send,
-      );
-      await client.send(new ListPartsCommand({ ...object, UploadId }), send);
-      await client.send(new AbortMultipartUploadCommand({ ...object, UploadId }), send).catch(unlessEnded);
+      const begun = await send("POST", object, { query: { uploads: "" } });
+      const uploadId = elementOf(begun, "UploadId") ?? "";
+      await send("PUT", object, { query: { partNumber: "1", uploadId }, body: BODY });
+      await send("GET", object, { query: { uploadId } });
+      await send("DELETE", object, { query: { uploadId } }).catch(unlessEnded);
     },
-    delete: () => client.send(new DeleteObjectCommand(object), send),
-    "read-outside": () => client.send(new GetObjectCommand({ Bucket, Key: tenant.recordKey }), send),
-    "write-outside": () =>
-      client.send(new PutObjectCommand({ Bucket, Key: outside, Body: "self-test" }), send),
+    delete: () => send("DELETE", object),
+    "read-outside": () => send("GET", record),
+    "write-outside": () => send("PUT", pathOf(bucket, outside), { body: BODY }),
     // Without its slash the prefix would also show the neighbours whose names begin alike.
-    "list-outside": () =>
-      client.send(new ListObjectsV2Command({ Bucket, Prefix: tenant.prefix.slice(0, -1), MaxKeys: 1 }), send),
-    "list-bucket": () => client.send(new ListObjectsV2Command({ Bucket, MaxKeys: 1 }), send),
-    "list-by-header": () => listByHeader(connection, Bucket, tenant, keys, signal),
-    "list-uploads": () => client.send(new ListMultipartUploadsCommand({ Bucket, MaxUploads: 1 }), send),
-    "copy-from-outside": () =>
-      client.send(new CopyObjectCommand({ ...object, CopySource: `${Bucket}/${tenant.recordKey}` }), send),
+    "list-outside": () => list({ prefix: tenant.prefix.slice(0, -1) }),
+    "list-bucket": () => list({}),
+    // A service may take the header for the condition `s3:prefix`.
+    "list-by-header": () => list({}, { prefix: tenant.prefix }),
+    "list-uploads": () => send("GET", pathOf(bucket), { query: { uploads: "", "max-uploads": "1" } }),
+    "copy-from-outside": () => send("PUT", object, { headers: { "x-amz-copy-source": record.slice(1) } }),
     "admin-call": () => dialect.adminCallAs(keys, signal),
   };
-}
-
-/**
- * Lists the bucket and claims the allowed prefix in a header, which a service may take for the condition `s3:prefix`.
- */
-async function listByHeader(
-  connection: Connection,
-  bucket: string,
-  tenant: Tenant,
-  keys: Keys,
-  signal: AbortSignal,
-): Promise<void> {
-  await withRetries(async () => {
-    const signed = await new AwsV4Signer({
-      ...keys,
-      url: `${connection.endpoint}/${bucket}?list-type=2&max-keys=1`,
-      service: "s3",
-      region: connection.region,
-      headers: { prefix: tenant.prefix, "x-amz-content-sha256": EMPTY_SHA256 },
-    }).sign();
-    const headers = Object.fromEntries(signed.headers);
-    const answer = await send(signed.url, "GET", headers, "", connection, signal);
-    if (answer.status >= 400) throw errorOf(answer);
-  }, signal);
 }
 
 /** An upload that is not there was ended by a request whose answer was lost. */
@@ -176,9 +140,9 @@ export async function canLogIn(
   keys: Keys,
   { patienceMs, signal }: { readonly patienceMs: number; readonly signal: AbortSignal },
 ): Promise<boolean> {
-  const client = store.clientAs(keys);
-  const request = { Bucket: store.bucket, Prefix: tenant.prefix, MaxKeys: 1 };
-  const list = () => client.send(new ListObjectsV2Command(request), { abortSignal: signal });
+  const send = store.sendAs(keys);
+  const query = { "list-type": "2", "max-keys": "1", prefix: tenant.prefix };
+  const list = () => send({ method: "GET", path: pathOf(store.bucket), query }, signal);
   if (patienceMs > 0) return eventually(list, patienceMs, signal);
   try {
     await list();

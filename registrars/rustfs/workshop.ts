@@ -15,7 +15,7 @@ export interface Workshop {
   readonly log: Logger;
 }
 
-/** What is there of a tentacle now. */
+/** What is there of a tentacle. */
 export interface Seen {
   /** Undefined: there is no bucket. */
   readonly bucket: BucketState | undefined;

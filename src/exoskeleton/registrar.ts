@@ -24,13 +24,13 @@ export interface Registrar {
    * `previous` are the credentials in the tentacle's Secret: kept when they still work (then nothing is written
    * when nothing else differs either), replaced when they do not.
    */
-  register(identity: Identity, previous: Credentials | undefined, call: Call): Promise<Registration>;
+  register(identity: Identity, previous: Credentials | undefined, call: RegisterCall): Promise<Registration>;
 
   /** What exists for `identity`, and where it differs from what should be. Without secrets; writes nothing. */
   inspect(identity: Identity, current: Credentials | undefined, call: InspectCall): Promise<Inspection>;
 
   /** New credentials beside the old ones, which go on working until `retire`. */
-  rotate(identity: Identity, previous: Credentials | undefined, call: Call): Promise<Registration>;
+  rotate(identity: Identity, previous: Credentials | undefined, call: RegisterCall): Promise<Registration>;
 
   /** Ends every credential of `identity` but `current`, and every session under them; idempotent. */
   retire(identity: Identity, current: Credentials, call: Call): Promise<void>;
@@ -64,6 +64,14 @@ export interface Call {
   readonly progress?: (message: string) => void;
   /** Ends it earlier than the service's own deadline does, for a caller who can do without; in milliseconds. */
   readonly withinMs?: number;
+}
+
+export interface RegisterCall extends Call {
+  /**
+   * What `inspect` has just answered, where the tentacle has been locked since before: a registrar that remembers what it saw need
+   * not look again.
+   */
+  readonly inspected?: Inspection | undefined;
 }
 
 export interface InspectCall extends Call {

@@ -88,8 +88,8 @@ export function placeholderCredentials(
   const credentials: Record<string, string | number> = {};
   for (const { name } of definition.fields)
     if (name === "port") credentials[name] = variant === "a" ? 1 : 2;
-    // An address and a name, as a network policy takes them apart.
-    else if (name === "host") credentials[name] = variant === "a" ? "to-be-provisioned.invalid" : "192.0.2.1";
+    // An address and a name, as a network policy takes them apart; no name that a Service of the cluster could have.
+    else if (name === "host") credentials[name] = variant === "a" ? "to.be.provisioned.invalid" : "192.0.2.1";
     else credentials[name] = `to be provisioned${variant === "a" ? "" : " too"}`;
   return credentials;
 }

@@ -128,7 +128,7 @@ function engineConfigMap(enclave: string, source: string): ConfigMap {
     apiVersion: "v1",
     kind: "ConfigMap",
     metadata: {
-      name: `tentacular-engine-${hash(source).slice(0, 12)}`,
+      name: `tentacular-engine-${hashOfEngine(source).slice(0, 12)}`,
       namespace: enclave,
       labels: { [labels.name]: "tentacular-engine", [labels.managedBy]: MANAGER },
     },
@@ -220,6 +220,14 @@ function deployment(
 /** What picks a tentacle's pods; fixed for ever, as a Deployment's selector cannot change. */
 export function selectorOf(identity: Identity): Readonly<Record<string, string>> {
   return { [labels.tentacle]: identity.name };
+}
+
+let engineHash: { readonly source: string; readonly hash: string } | undefined;
+
+/** The engine is large, and the same in every deploy. */
+function hashOfEngine(source: string): string {
+  if (engineHash?.source !== source) engineHash = { source, hash: hash(source) };
+  return engineHash.hash;
 }
 
 function hash(text: string): string {

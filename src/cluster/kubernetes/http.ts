@@ -2,6 +2,12 @@ import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import type { Connection } from "./connection.ts";
 
+/**
+ * Requests at once: enough to keep an API server busy. Every connection more costs a TLS handshake, which is dearer than the request
+ * that waits for another one's end.
+ */
+const AT_ONCE = 32;
+
 /** More than any list page or log tail that is asked for. */
 const MAX_ANSWER = 64 * 1024 * 1024;
 
@@ -25,7 +31,7 @@ export interface HttpAnswer {
 /** One request, one answer: no retries, no meaning. */
 export interface Http {
   exchange(request: HttpRequest): Promise<HttpAnswer>;
-  /** The answer as it comes; for watches. */
+  /** The answer as it comes, over a connection that nothing else waits for; for watches. */
   open(request: HttpRequest): Promise<IncomingMessage>;
   close(): void;
 }
@@ -37,15 +43,19 @@ export interface Http {
 export function createHttp(connection: Connection): Http {
   const plain = connection.server.protocol === "http:";
   const kept = plain
-    ? new HttpAgent({ keepAlive: true, maxFreeSockets: 64 })
-    : new HttpsAgent({ keepAlive: true, maxFreeSockets: 64 });
+    ? new HttpAgent({ keepAlive: true, maxSockets: AT_ONCE })
+    : new HttpsAgent({ keepAlive: true, maxSockets: AT_ONCE });
   const prefix = connection.server.pathname.replace(/\/$/, "");
 
-  async function open(request: HttpRequest): Promise<IncomingMessage> {
-    const { agent, headers, ...credentials } = await connection.credentials();
+  async function open(request: HttpRequest, shared: boolean): Promise<IncomingMessage> {
+    const { agent, headers, ca, cert, key, ...credentials } = await connection.credentials();
     const options = {
       ...credentials,
-      agent: connection.proxied ? agent : request.fresh ? false : kept,
+      // The agent tells connections by them, and would make texts of the bytes several times a request.
+      ca: asText(ca),
+      cert: asText(cert),
+      key: asText(key),
+      agent: connection.proxied ? agent : request.fresh || !shared ? false : kept,
       hostname: connection.server.hostname.replace(/^\[|\]$/g, ""),
       port: connection.server.port === "" ? undefined : connection.server.port,
       method: request.method,
@@ -65,13 +75,17 @@ export function createHttp(connection: Connection): Http {
   }
 
   return {
-    open,
+    open: (request) => open(request, false),
     async exchange(request) {
-      const response = await open(request);
+      const response = await open(request, true);
       return { status: response.statusCode ?? 0, headers: response.headers, text: await readAll(response) };
     },
     close: () => kept.destroy(),
   };
+}
+
+function asText<T>(pem: T): T | string {
+  return Buffer.isBuffer(pem) ? pem.toString("latin1") : pem;
 }
 
 async function readAll(response: IncomingMessage): Promise<string> {

@@ -72,7 +72,7 @@ export async function register(
   state: Known,
   call: StepCall,
 ): Promise<Provisioned> {
-  const { identity, services, previous, registered, rotate, unchanged, expected } = state;
+  const { identity, services, previous, registered, rotate, unchanged, expected, inspections } = state;
   if (unchanged) {
     // The plan has looked at all of it, and logged in: what it read may be said nowhere all the same.
     for (const { definition } of services)
@@ -86,6 +86,7 @@ export async function register(
       const service = await registrar();
       const bounded = {
         signal: call.signal,
+        inspected: inspections[dependency],
         progress: (message: string) => call.progress(`${definition.service}: ${message}`),
       };
       const registration = rotate.has(dependency)
@@ -156,7 +157,7 @@ export async function retire(
   state: Known & Provisioned,
   { signal }: StepCall,
 ): Promise<NotRetired> {
-  const { identity, services, credentials, dropped, unchanged } = state;
+  const { identity, services, credentials, dropped, unchanged, inspections } = state;
   const failed: { readonly dependency: string; readonly problem: string }[] = [];
   const attempt = async (dependency: string, what: string, work: () => Promise<void>): Promise<void> => {
     try {
@@ -168,7 +169,8 @@ export async function retire(
   };
   for (const { definition, registrar } of unchanged ? [] : services) {
     const current = credentials[definition.dependency];
-    if (current === undefined) continue;
+    // Where nothing was, this deploy's own credentials are the only ones.
+    if (current === undefined || inspections[definition.dependency]?.exists === false) continue;
     await attempt(definition.dependency, `${definition.service}: old credentials`, async () =>
       (await registrar()).retire(identity, current, { signal }),
     );
