@@ -1,4 +1,4 @@
-import { appendFile, open, rm, truncate, type FileHandle } from "node:fs/promises";
+import { appendFile, open, rm, stat, truncate, type FileHandle } from "node:fs/promises";
 import { isMissing, writeFileAtomic } from "./files.ts";
 
 /** A log is cut at this size; the part before is kept once, in `<log>.1`. */
@@ -15,6 +15,24 @@ export async function rotateLog(path: string, limit = LOG_LIMIT): Promise<void> 
   if (end === undefined) return;
   await writeFileAtomic(`${path}.1`, end, { durable: false });
   await truncate(path);
+}
+
+/** How long a log is now. */
+export async function logSize(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (isMissing(error)) return 0;
+    throw error;
+  }
+}
+
+/** The last lines of what was written to a log since it had the size `since`, or since it was cut. */
+export async function tailSince(path: string, since: number, lines: number): Promise<readonly string[]> {
+  const size = await logSize(path);
+  const written = size < since ? size : size - since;
+  // With the end of the line before, so that the first is whole.
+  return written === 0 ? [] : linesOf(await readEnd(path, Math.min(written + 1, TAIL_BYTES))).slice(-lines);
 }
 
 /** The last lines of a log, oldest first, its rotated part included. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { EnclaveQuota } from "../cluster/enclave-objects.ts";
+import { counted } from "../counted.ts";
 import { Conflict, InvalidInput } from "../errors.ts";
 import { labelProblem } from "../tentacle/identity.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
@@ -82,7 +83,7 @@ function notEmpty(enclave: string, tentacles: readonly string[]): Conflict {
   const shown = tentacles.slice(0, SHOWN).join(", ");
   const more = tentacles.length > SHOWN ? ` and ${tentacles.length - SHOWN} more` : "";
   return new Conflict(
-    `enclave ${enclave} is not empty: it has ${tentacles.length} tentacles, or data kept of them: ${shown}${more}`,
+    `enclave ${enclave} is not empty: it has ${counted(tentacles.length, "tentacle")}, or data kept of them: ${shown}${more}`,
     {
       hint: `Undeploy each with force, or all at once: tntc enclave deprovision ${enclave} --force. That deletes their data for good.`,
     },

@@ -80,10 +80,15 @@ function toIssues(issue: z.core.$ZodIssue, schema: z.ZodObject): Issue[] {
   return [
     {
       path: path === "" ? "arguments" : path,
-      message: missing ? "is missing" : issue.message.replace(/^Invalid input: /, ""),
+      message: missing ? "is missing" : inWords(issue.message),
       hint: descriptionOf(field),
     },
   ];
+}
+
+/** So that it goes on from the argument's name. */
+function inWords(message: string): string {
+  return message.replace(/^Invalid (?:input|option): /, "").replace(/^Too (big|small): /, "is too $1: ");
 }
 
 function unknownArgument(path: string, key: string, known: readonly string[]): Issue {

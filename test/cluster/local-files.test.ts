@@ -8,7 +8,7 @@ import { createLocalCluster } from "../../src/cluster/local/index.ts";
 import { writeMounts } from "../../src/cluster/local/volumes.ts";
 import type { ConfigMap, Deployment } from "../../src/cluster/objects.ts";
 import { Conflict } from "../../src/errors.ts";
-import { rotateLog, tailLog } from "../../src/log-file.ts";
+import { logSize, rotateLog, tailLog, tailSince } from "../../src/log-file.ts";
 import { silentLogger } from "../../src/log.ts";
 import { createIdentity } from "../../src/tentacle/identity.ts";
 import { eventually } from "../support/eventually.ts";
@@ -214,6 +214,21 @@ describe("a log", () => {
     await rotateLog(log, 500);
     expect((await readdir(folder)).sort()).toEqual(["engine.log", "engine.log.1"]);
     expect(await readFile(`${log}.1`, "utf8")).toMatch(/^line \d+\n[^]*line 199\n$/);
+  });
+
+  it("is read from where it was at some time, whole lines", async () => {
+    const log = join(folder, "engine.log");
+    expect(await tailSince(log, await logSize(log), 5)).toEqual([]);
+    await writeFile(log, "old\nolder\n");
+    const before = await logSize(log);
+    expect(await tailSince(log, before, 5)).toEqual([]);
+    await appendFile(log, "new\nnewer\nnewest\n");
+    expect(await tailSince(log, before, 5)).toEqual(["new", "newer", "newest"]);
+    expect(await tailSince(log, before, 2)).toEqual(["newer", "newest"]);
+    expect(await tailSince(log, 0, 5)).toEqual(["old", "older", "new", "newer", "newest"]);
+    // Cut meanwhile.
+    await writeFile(log, "x\n");
+    expect(await tailSince(log, before, 5)).toEqual(["x"]);
   });
 
   it("that cannot be read is an error, not an empty log", async () => {

@@ -1,4 +1,5 @@
 import type { Workload } from "../../src/cluster/cluster.ts";
+import { counted } from "../../src/counted.ts";
 import type { StepTiming } from "../../src/pipeline/operations.ts";
 import { plain } from "../../src/server/text.ts";
 
@@ -15,7 +16,7 @@ export function names(values: Readonly<Record<string, string>>): string {
 /** `Workload: ready, 0 restarts, at …` */
 export function workloadLine({ state, reason, restarts, address }: Workload): string {
   const why = reason === undefined ? "" : ` (${plain(reason)})`;
-  const again = restarts === 0 ? "" : `, ${restarts} restarts`;
+  const again = restarts === 0 ? "" : `, ${counted(restarts, "restart")}`;
   return `Workload: ${state}${why}${again}${address === undefined ? "" : `, at ${plain(address, 100)}`}`;
 }
 

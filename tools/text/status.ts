@@ -1,4 +1,5 @@
 import type { ClusterEvent } from "../../src/cluster/cluster.ts";
+import { counted } from "../../src/counted.ts";
 import type {
   DependencyStatus,
   ListResult,
@@ -54,7 +55,7 @@ export function listText({ enclave, tentacles, next }: ListResult): string {
   if (tentacles.length === 0)
     return `No ${next === undefined ? "" : "more "}tentacles in enclave ${enclave}. Next: enclave_info, then deploy.`;
   return [
-    `${tentacles.length} tentacles in enclave ${enclave}${next === undefined ? "" : " on this page"}:`,
+    `${counted(tentacles.length, "tentacle")} in enclave ${enclave}${next === undefined ? "" : " on this page"}:`,
     ...bullets(tentacles.map(summaryLine), tentacles.length),
     next === undefined
       ? "Next: status with a name tells more of one."

@@ -4,7 +4,7 @@ import { type Child, spawnChild } from "../../embedded/child.ts";
 import { freePort } from "../../embedded/port.ts";
 import { toTentacularError } from "../../errors.ts";
 import { makePrivateFolder } from "../../files.ts";
-import { noteInLog, rotateLog, tailLog } from "../../log-file.ts";
+import { noteInLog, rotateLog, logSize, tailSince } from "../../log-file.ts";
 import type { Logger } from "../../log.ts";
 import { findProcess } from "../../processes.ts";
 import { isHealthy } from "../engine-client.ts";
@@ -106,13 +106,15 @@ export function createRunner(options: RunnerOptions): Runner {
     await tell("starting");
     await writeMounts(folder.root, found.mounts);
     await rotateLog(folder.log);
+    const before = await logSize(folder.log);
     const how = await runOnce(found);
     if (how === undefined || isStopped()) return;
     facts = {};
     restarts++;
     failures++;
     const times = failures === 1 ? "" : ` ${failures} times`;
-    const lines = (await tailLog(folder.log, 10))
+    // Of this run alone: those of the one before explain nothing.
+    const lines = (await tailSince(folder.log, before, 10))
       .filter((line) => !line.includes('"source":"tentacular"'))
       .slice(-5)
       .map((line) => line.slice(0, 500));

@@ -16,7 +16,7 @@ export const answers = {
     name: z.string(),
     force: z.boolean(),
     retained: z.array(z.string()),
-    failed: z.array(z.unknown()),
+    failed: z.array(z.looseObject({ item: z.string(), problem: z.string() })),
   }),
   status: z.looseObject({
     enclave: z.string(),

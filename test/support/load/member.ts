@@ -73,7 +73,10 @@ export function createMember(options: MemberOptions): Member {
     const args = { ...own, ...(force && { force: name }) };
     const found = await asker.ask(what, "undeploy", args, answers.undeploy);
     if (found === undefined) return;
-    asker.compare(what, found, { ...own, force, failed: [] });
+    asker.compare(what, found, { ...own, force });
+    // A service that does not answer is told of, and its part is left for the next time.
+    for (const { item, problem } of found.failed) asker.failed(what, `${item}: ${problem}`);
+    if (found.failed.length > 0) return;
     const keeps = !force && dependencies.length > 0;
     asker.compare(what, { retained: found.retained.length }, { retained: keeps ? dependencies.length : 0 });
     known = keeps ? { is: "retained", edition: editions, revision } : { is: "absent" };
