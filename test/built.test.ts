@@ -2,9 +2,10 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { newToken } from "../src/server/http.ts";
 import { emptyFolder } from "./cli/tntc.ts";
+import { callAndAnswer, type PersonAnswer } from "./support/asking.ts";
 import { connect, eras } from "./support/mcp.ts";
 import { startOtlpReceiver } from "./support/otlp-receiver.ts";
 import { startServeProcess } from "./support/serve-process.ts";
@@ -23,6 +24,22 @@ it.each(eras)("serves a client of the %s protocol what the source does", async (
     structured: { code: "invalid_input", path: "nam" },
   });
   await client.close();
+});
+
+// The bundle carries another validator for what a person answers than the source has.
+describe.each(eras)("a client of the %s protocol that can ask its person", (era) => {
+  const refusals: readonly PersonAnswer[] = [
+    { action: "decline" },
+    { action: "accept", content: { delete: false } },
+    { action: "accept", content: { delete: "yes" } },
+  ];
+  it.each(refusals)("asks before it deletes, and deletes nothing at %o", async (answer) => {
+    const call = { name: "undeploy", arguments: { name: "ledger", force: "ledger" } };
+    const target = { kind: "stdio", args: [program, "mcp"] } as const;
+    const { questions, result } = await callAndAnswer(era, target, answer, call);
+    expect(questions).toEqual(["undeploy would delete ledger and all its data. This cannot be undone."]);
+    expect(result).toMatchObject({ isError: true, structuredContent: { code: "conflict", path: "force" } });
+  });
 });
 
 it("finds the package's files", async () => {

@@ -1,13 +1,8 @@
-import { Client } from "@modelcontextprotocol/client";
-import { Client as OldClient } from "@modelcontextprotocol/sdk/client/index.js";
-import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import { describe, expect, it } from "vitest";
 import { tools } from "../../tools/index.ts";
+import { callAndAnswer, type PersonAnswer } from "../support/asking.ts";
 import { noOperations } from "../support/fixture-tools.ts";
-import { connect, eras, inMemory, testService } from "../support/mcp.ts";
-
-type Answer =
-  { action: "accept"; content: Record<string, boolean> } | { action: "decline" } | { action: "cancel" };
+import { connect, type Era, eras, testService } from "../support/mcp.ts";
 
 /** A service that notes what was destroyed, and which undeploys nothing for real. */
 function noting() {
@@ -32,35 +27,11 @@ function noting() {
   return { destroyed, service };
 }
 
-/** Calls with a client that can ask its person, who answers so. */
-async function ask(era: (typeof eras)[number], answer: Answer, args: Record<string, unknown>) {
+/** Undeploys with a client that can ask its person, who answers so. */
+async function ask(era: Era, answer: PersonAnswer, args: Record<string, unknown>) {
   const { destroyed, service } = noting();
-  const questions: string[] = [];
-  const info = { name: "asking", version: "1" };
-  const capabilities = { elicitation: {} };
-  if (era === "2026") {
-    const client = new Client(info, {
-      capabilities,
-      versionNegotiation: { mode: { pin: "2026-07-28" } },
-    });
-    client.setRequestHandler("elicitation/create", ({ params }) => {
-      questions.push(params.message);
-      return answer;
-    });
-    await client.connect(inMemory(service));
-    const result = await client.callTool({ name: "undeploy", arguments: args });
-    await client.close();
-    return { result, destroyed, questions };
-  }
-  const client = new OldClient(info, { capabilities });
-  client.setRequestHandler(ElicitRequestSchema, ({ params }) => {
-    questions.push(params.message);
-    return answer;
-  });
-  await client.connect(inMemory(service));
-  const result = await client.callTool({ name: "undeploy", arguments: args });
-  await client.close();
-  return { result, destroyed, questions };
+  const call = { name: "undeploy", arguments: args };
+  return { ...(await callAndAnswer(era, { kind: "memory", service }, answer, call)), destroyed };
 }
 
 describe.each(eras)("a client of the %s protocol that can ask its person", (era) => {
@@ -77,7 +48,7 @@ describe.each(eras)("a client of the %s protocol that can ask its person", (era)
     expect(destroyed).toEqual(["ledger"]);
   });
 
-  const refusals: readonly Answer[] = [
+  const refusals: readonly PersonAnswer[] = [
     { action: "decline" },
     { action: "cancel" },
     { action: "accept", content: { delete: false } },

@@ -92,7 +92,8 @@ async function connectNew(target: Target): Promise<TestClient> {
   };
 }
 
-function newTransport(
+/** To a client of the present protocol. */
+export function newTransport(
   target: Target,
 ): InMemoryTransport | StdioClientTransport | StreamableHTTPClientTransport {
   if (target.kind === "memory") return inMemory(target.service);
@@ -111,22 +112,7 @@ function newTransport(
 
 async function connectOld(target: Target): Promise<TestClient> {
   const client = new OldClient({ name: "test-2025", version: "1" });
-  if (target.kind === "memory") await client.connect(inMemory(target.service));
-  else if (target.kind === "http")
-    await client.connect(
-      new OldHttpTransport(new URL(target.url), {
-        requestInit: { headers: { authorization: `Bearer ${target.token}` } },
-      }),
-    );
-  else {
-    const transport = new OldStdioTransport({
-      command: process.execPath,
-      args: [...target.args],
-      stderr: "pipe",
-    });
-    transport.stderr?.on("data", (chunk) => target.onstderr?.(String(chunk)));
-    await client.connect(transport);
-  }
+  await client.connect(oldTransport(target));
   return {
     listTools: async () => (await client.listTools()).tools,
     call: async (name, args = {}, options = {}) =>
@@ -135,6 +121,22 @@ async function connectOld(target: Target): Promise<TestClient> {
     server: () => client.getServerVersion(),
     close: () => client.close(),
   };
+}
+
+/** To a client of the library of 2025. */
+export function oldTransport(target: Target): InMemoryTransport | OldStdioTransport | OldHttpTransport {
+  if (target.kind === "memory") return inMemory(target.service);
+  if (target.kind === "http")
+    return new OldHttpTransport(new URL(target.url), {
+      requestInit: { headers: { authorization: `Bearer ${target.token}` } },
+    });
+  const transport = new OldStdioTransport({
+    command: process.execPath,
+    args: [...target.args],
+    stderr: "pipe",
+  });
+  transport.stderr?.on("data", (chunk) => target.onstderr?.(String(chunk)));
+  return transport;
 }
 
 /** The stdio entry over an in-memory pair: the same era negotiation as in a process of its own. */
