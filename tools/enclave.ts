@@ -40,6 +40,6 @@ export const enclave = defineTool({
       action === "provision"
         ? await context.operations.provisionEnclave({ enclave: name, quota, dryRun }, context)
         : await context.operations.deprovisionEnclave({ enclave: name, force }, context);
-    return { structured, text: enclaveText(structured) };
+    return { structured, text: enclaveText(structured, { dryRun }) };
   },
 });

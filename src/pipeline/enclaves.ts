@@ -19,11 +19,15 @@ export function createProvisionEnclave(deps: PipelineDependencies): Operations["
       enclave,
       created,
       ...(dryRun && manifest !== undefined && { manifest }),
-      next: dryRun
-        ? "Nothing was written. Apply the manifest with kubectl, or provision without dry_run."
-        : `Deploy with enclave: ${enclave}.`,
+      next: dryRun ? planned(manifest) : `Deploy with enclave: ${enclave}.`,
     };
   };
+}
+
+function planned(manifest: string | undefined): string {
+  return manifest === undefined
+    ? "Nothing was written. There is no manifest, as this cluster needs no objects for an enclave: provision without dry_run."
+    : "Nothing was written. Apply the manifest with kubectl, or provision without dry_run.";
 }
 
 /** Builds `deprovisionEnclave`: empties it when forced by name, and refuses while anything is left that somebody may want. */

@@ -148,12 +148,19 @@ export function createList(
         name,
         version: record.version,
         state: stateOf(record, workloads[index] ?? { state: "absent" }, operations[index]),
-        dependencies: Object.keys(record.dependencies),
+        dependencies: usedBy(record),
         deployedAt: record.deployedAt,
       })),
       ...(page.next !== undefined && { next: page.next }),
     };
   };
+}
+
+/** What it uses; of one that is undeployed, what is kept. */
+function usedBy({ state, dependencies }: ReleaseRecord): readonly string[] {
+  return Object.entries(dependencies).flatMap(([dependency, entry]) =>
+    state === "deployed" && entry.state === "retained" ? [] : [dependency],
+  );
 }
 
 function stateOf(

@@ -350,6 +350,9 @@ describe.skipIf(reason !== undefined)("with Postgres and NATS", () => {
         { dependency: "tentacular-nats", state: "active" },
       ],
     });
+    const listed = async () =>
+      (await operations.list({ enclave }, freshCall())).tentacles.find(({ name }) => name === "shrunk");
+    expect(await listed()).toMatchObject({ dependencies: ["tentacular-nats"] });
     const back = await operations.deploy(requestOf("shrunk"), freshCall());
     expect(back.dependencies.find(({ service }) => service === "postgres")?.created).not.toContain("schema");
   });

@@ -49,5 +49,6 @@ it("refuses a quota that is none", async () => {
 it("writes nothing on a dry run", async () => {
   const planned = await world.ok("enclave", { action: "provision", enclave: "team-plan", dry_run: true });
   expect(planned.structured).toMatchObject({ created: false });
+  expect(planned.text).toContain("Enclave team-plan can be made.\nNext: Nothing was written.");
   expect((await world.ok("enclave_info")).text).not.toContain("team-plan");
 });

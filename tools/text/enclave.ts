@@ -2,12 +2,16 @@ import type { DeprovisionEnclaveResult, ProvisionEnclaveResult } from "../../src
 import { bullets, plain } from "../../src/server/text.ts";
 
 /** What became of the enclave. */
-export function enclaveText(result: ProvisionEnclaveResult | DeprovisionEnclaveResult): string {
-  const lines = "created" in result ? provisioned(result) : deprovisioned(result);
+export function enclaveText(
+  result: ProvisionEnclaveResult | DeprovisionEnclaveResult,
+  { dryRun = false } = {},
+): string {
+  const lines = "created" in result ? provisioned(result, dryRun) : deprovisioned(result);
   return [...lines, `Next: ${plain(result.next, 600)}`].join("\n");
 }
 
-function provisioned({ enclave, created, manifest }: ProvisionEnclaveResult): string[] {
+function provisioned({ enclave, created, manifest }: ProvisionEnclaveResult, dryRun: boolean): string[] {
+  if (dryRun && manifest === undefined) return [`Enclave ${enclave} can be made.`];
   if (manifest !== undefined) return [`What makes enclave ${enclave}:`, manifest];
   return [created ? `Enclave ${enclave} is new.` : `Enclave ${enclave} was there already.`];
 }

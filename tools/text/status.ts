@@ -77,9 +77,9 @@ function pastLine({ since, kind, id, outcome, ms, caller, revision }: PastOperat
 function operationLine(operation: OperationStatus): string {
   const { kind, id, outcome, since, holder, ended, error } = operation;
   const by = holder === undefined ? "" : ` by ${plain(holder, 100)}`;
-  const until = ended === undefined ? "" : ` until ${ended}`;
+  const when = ended === undefined ? ` since ${since}` : `, from ${since} to ${ended}`;
   const why = error === undefined ? "" : `: ${plain(error)}`;
-  return `Operation ${plain(kind, 40)} (${plain(id, 40)}) ${outcome} since ${since}${until}${by}${why}`;
+  return `Operation ${plain(kind, 40)} (${plain(id, 40)}) ${outcome}${when}${by}${why}`;
 }
 
 function eventLine({ warning, object, reason, message, count, at }: ClusterEvent): string {

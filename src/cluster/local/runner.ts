@@ -103,7 +103,7 @@ export function createRunner(options: RunnerOptions): Runner {
       return;
     }
     adopt(found);
-    await tell("starting");
+    await tell(beforeReady());
     await writeMounts(folder.root, found.mounts);
     await rotateLog(folder.log);
     const before = await logSize(folder.log);
@@ -120,8 +120,13 @@ export function createRunner(options: RunnerOptions): Runner {
       .map((line) => line.slice(0, 500));
     reason = `the engine ended${times} (${how}); its last lines: ${lines.join(" | ") || "none"}`;
     await noteInLog(folder.log, "warn", `the engine ended (${how}); it is started again`);
-    await tell(failures < CRASH_LOOP ? "starting" : "failed");
+    await tell(beforeReady());
     await waker.wait(backoff());
+  }
+
+  /** One that ended again and again has failed while it is tried once more, too. */
+  function beforeReady(): "starting" | "failed" {
+    return failures < CRASH_LOOP ? "starting" : "failed";
   }
 
   /** Counts anew when something else should run: what was wrong may be mended. */
@@ -156,7 +161,7 @@ export function createRunner(options: RunnerOptions): Runner {
     });
     const found = findProcess(child.pid);
     facts = { port, ...(found && { process: found }), startedAt: new Date().toISOString() };
-    await tell("starting");
+    await tell(beforeReady());
     try {
       return await watch();
     } finally {
