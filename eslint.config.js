@@ -17,7 +17,7 @@ const noTools = {
 };
 const noProcessEnv = {
   selector: "MemberExpression[object.name='process'][property.name='env']",
-  message: "src/config.ts is the only reader of process.env: take the value as an argument.",
+  message: "src/environment.ts is the only reader of process.env: take the value as an argument.",
 };
 const noStdout = {
   selector: "MemberExpression[object.name='process'][property.name='stdout']",
@@ -74,7 +74,7 @@ export default tseslint.config(
     files: ["src/server/**", "src/cli/client.ts", "src/cli/login/resource.ts"],
     rules: { "no-restricted-imports": ["error", { patterns: [noRegistrars, noTools] }] },
   },
-  { files: ["src/config.ts"], rules: { "no-restricted-syntax": ["error", noStdout] } },
+  { files: ["src/environment.ts"], rules: { "no-restricted-syntax": ["error", noStdout] } },
   {
     files: ["src/cli/output.ts", "src/server/stdout.ts"],
     rules: { "no-restricted-syntax": ["error", noProcessEnv] },

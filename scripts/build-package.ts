@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { globSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { build as bundle, type Metafile, type Plugin } from "esbuild";
 import { z } from "zod";
 
@@ -26,7 +26,7 @@ export async function buildPackage(outdir: string): Promise<Metafile> {
     minifySyntax: true,
     sourcemap: "linked",
     sourcesContent: false,
-    plugins: [mapsOfOurOwn, onlyWhatIsUsedOfZod],
+    plugins: [mapsOfOurOwn, ofOurOwn, heavyOfNodeWhenUsed],
     alias: {
       "@modelcontextprotocol/server/_shims": join(root, "scripts/sdk-shims.ts"),
       "@modelcontextprotocol/client/_shims": join(root, "scripts/sdk-shims.ts"),
@@ -70,13 +70,88 @@ const mapsOfOurOwn: Plugin = {
   },
 };
 
-/** With `import { z }` all of zod stays, its sixty languages too; with `import * as z`, the same, what is used of it. */
-const onlyWhatIsUsedOfZod: Plugin = {
-  name: "only-what-is-used-of-zod",
+/** What most starts need. esbuild makes a file of each set of modules that the same imports lead to: some forty for one start. */
+const NEEDED_BY_MOST = [
+  "src/cli/environments/read.ts",
+  "src/cli/environments/target.ts",
+  "src/cli/failure.ts",
+  "src/cli/interrupted.ts",
+  "src/cli/read-directly.ts",
+  "src/cli/render/status.ts",
+  "src/cli/tentacles.ts",
+].map((path) => join(root, path));
+const NEEDED_BY_MOST_NAME = "needed-by-most";
+
+/** The files that `path` names behind `word`: what it imports `from` them, or `import(`s later. */
+function named(path: string, word: RegExp): readonly string[] {
+  const text = readFileSync(path, "utf8").replaceAll(/^import type .*$/gm, "");
+  return [...text.matchAll(word)].map(([, target = ""]) => join(dirname(path), target));
+}
+
+/** They, and all that they import. */
+function withImports(paths: readonly string[]): ReadonlySet<string> {
+  const found = new Set(paths);
+  // A set goes on to what is added meanwhile.
+  for (const path of found) for (const one of named(path, /\bfrom "(\.[^"]+)"/g)) found.add(one);
+  return found;
+}
+
+/** What is loaded by `import()`, each the first of a file of its own; not what is in the file that most starts need. */
+const inOneFile = withImports(NEEDED_BY_MOST);
+const loadedLater: ReadonlySet<string> = new Set(
+  globSync("{src,tools,registrars}/**/*.ts", { cwd: root })
+    .flatMap((path) => named(join(root, path), /\bimport\("(\.[^"]+)"\)/g))
+    .filter((path) => !inOneFile.has(path)),
+);
+
+const ofOurOwn: Plugin = {
+  name: "of-our-own",
   setup(build) {
     build.onLoad({ filter: /\.ts$/ }, ({ path }) => ({
-      contents: readFileSync(path, "utf8").replace('import { z } from "zod"', 'import * as z from "zod"'),
+      contents: [
+        // With `import { z }` all of zod stays, its sixty languages too; with `import * as z`, the same, what is used of it.
+        readFileSync(path, "utf8").replace('import { z } from "zod"', 'import * as z from "zod"'),
+        // Led to by all of these, what most starts need is one file.
+        ...(loadedLater.has(path) ? [`import "${NEEDED_BY_MOST_NAME}";`] : []),
+      ].join("\n"),
       loader: "ts",
+    }));
+    build.onResolve({ filter: new RegExp(`^${NEEDED_BY_MOST_NAME}$`) }, ({ path }) => ({
+      path,
+      namespace: path,
+    }));
+    build.onLoad({ filter: /./, namespace: NEEDED_BY_MOST_NAME }, () => ({
+      contents: NEEDED_BY_MOST.map((path) => `import ${JSON.stringify(path)};`).join("\n"),
+      loader: "js",
+      resolveDir: root,
+    }));
+  },
+};
+
+/** Modules of Node that take a millisecond or more to load, or to read all of. */
+const HEAVY =
+  /^(?:node:)?(child_process|crypto|dns|https?|http2|net|process|readline|tls|util|zlib)(\/promises)?$/;
+
+/**
+ * An `import` of one of Node's modules loads it and reads everything that it exports, and some of that is only made when it is read:
+ * `node:http` then loads all of `fetch`, which takes longer than the start of Node itself. In the bundle a heavy one is loaded when
+ * something of it is used for the first time, and nothing else of it is read.
+ */
+const heavyOfNodeWhenUsed: Plugin = {
+  name: "heavy-of-node-when-used",
+  setup(build) {
+    build.onResolve({ filter: HEAVY }, ({ path, kind }) =>
+      kind === "import-statement"
+        ? { path: path.replace(/^(?:node:)?/, "node:"), namespace: "node", sideEffects: false }
+        : undefined,
+    );
+    build.onLoad({ filter: /./, namespace: "node" }, ({ path }) => ({
+      contents:
+        path === "node:process"
+          ? "module.exports = process;"
+          : `for (const name of ${JSON.stringify(Object.keys(process.getBuiltinModule(path) ?? {}).join(" "))}.split(" "))
+               Object.defineProperty(exports, name, { enumerable: true, get: () => process.getBuiltinModule("${path}")[name] });`,
+      loader: "js",
     }));
   },
 };

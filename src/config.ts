@@ -1,39 +1,13 @@
 import { readFileSync } from "node:fs";
-import { homedir } from "node:os";
-import { join } from "node:path";
 import { closest } from "fastest-levenshtein";
 import { z } from "zod";
 import type { ServiceAccountRef } from "./cluster/enclave-objects.ts";
+import { ENVIRONMENT_NAME, type Environment, loadClientConfig, processEnvironment } from "./environment.ts";
 import { InvalidInput, type Issue } from "./errors.ts";
 import type { RegistrarDefinition } from "./exoskeleton/registrar.ts";
 import { describeModes, modeNames, type Setting, type SettingSpecs } from "./exoskeleton/settings.ts";
 import { type HttpConfig, httpConfig, httpProblems, httpSettings } from "./http-settings.ts";
 import type { PodOptions } from "./tentacle/pod.ts";
-
-/** Environment variables by name; `process.env` is read in this file alone. */
-export type Environment = Readonly<Record<string, string | undefined>>;
-
-/** What a command at a terminal needs to find its server. */
-export interface ClientConfig {
-  /** `--server`'s default: TNTC_SERVER. */
-  readonly server?: string;
-  readonly tokenFile?: string;
-  readonly ca?: string;
-  readonly enclave?: string;
-  /** `--env`'s default: TENTACULAR_ENV. */
-  readonly environment?: string;
-  /** The user's environments: `$XDG_CONFIG_HOME/tentacular/config.yaml`. */
-  readonly configFile: string;
-  /** Where `tntc up` keeps everything: `$XDG_STATE_HOME/tentacular`. */
-  readonly stateDir: string;
-  /** Downloaded server programs: `$XDG_CACHE_HOME/tentacular`. */
-  readonly cacheDir: string;
-  readonly pathEnv: string;
-  /** What `go install` needs of the environment, where Go builds a program that cannot be fetched. */
-  readonly goEnv: Readonly<Record<string, string | undefined>>;
-  /** False when NO_COLOR is set (no-color.org). */
-  readonly color: boolean;
-}
 
 /** One backing service as configured: its parsed settings, or why it is off. */
 export type ServiceConfig =
@@ -224,33 +198,6 @@ export const coreSettings = {
   },
 } as const satisfies SettingSpecs;
 
-/** Of the command line; a server started from the same shell must not take it for a setting of its own. */
-const ENVIRONMENT_NAME = "TENTACULAR_ENV";
-
-/** Reads what a command at a terminal needs. */
-export function loadClientConfig(environment: Environment = process.env): ClientConfig {
-  const home = homedir();
-  const base = (name: string, fallback: string): string =>
-    join(nonEmpty(environment[name]) ?? join(home, fallback), "tentacular");
-  return {
-    server: nonEmpty(environment.TNTC_SERVER),
-    tokenFile: nonEmpty(environment.TNTC_TOKEN_FILE),
-    ca: nonEmpty(environment.TNTC_CA),
-    enclave: nonEmpty(environment.TNTC_ENCLAVE),
-    environment: nonEmpty(environment[ENVIRONMENT_NAME]),
-    configFile: join(base("XDG_CONFIG_HOME", ".config"), "config.yaml"),
-    stateDir: base("XDG_STATE_HOME", ".local/state"),
-    cacheDir: base("XDG_CACHE_HOME", ".cache"),
-    pathEnv: environment.PATH ?? "",
-    goEnv: Object.fromEntries(
-      Object.entries(environment).filter(([name]) =>
-        /^(?:GO[A-Z]+|HOME|TMPDIR|SSL_CERT_(?:FILE|DIR)|https?_proxy)$/i.test(name),
-      ),
-    ),
-    color: nonEmpty(environment.NO_COLOR) === undefined,
-  };
-}
-
 /**
  * Reads the server's settings and those of every service in `definitions`; values in `defaults` stand in where the
  * environment has none (what `tntc up` started itself). Throws one InvalidInput that lists every unknown
@@ -259,7 +206,7 @@ export function loadClientConfig(environment: Environment = process.env): Client
 export function loadServerConfig(
   definitions: readonly RegistrarDefinition[],
   defaults: Environment = {},
-  environment: Environment = process.env,
+  environment: Environment = processEnvironment(),
 ): ServerConfig {
   const reader = createReader({ ...defaults, ...withoutEmpty(environment) });
   const core = reader.read(coreSettings);
@@ -453,7 +400,7 @@ export function knownNames(definitions: readonly RegistrarDefinition[]): readonl
 }
 
 /** The environment without the services it names: for a walk that shall touch nothing but what it starts itself. */
-export function withoutServices(environment: Environment = process.env): Environment {
+export function withoutServices(environment: Environment = processEnvironment()): Environment {
   const keep: readonly string[] = [
     coreSettings.deno,
     coreSettings.natsServer,
@@ -463,10 +410,6 @@ export function withoutServices(environment: Environment = process.env): Environ
   return Object.fromEntries(
     Object.entries(environment).filter(([name]) => !name.startsWith("TENTACULAR_") || keep.includes(name)),
   );
-}
-
-function nonEmpty(text: string | undefined): string | undefined {
-  return text === undefined || text === "" ? undefined : text;
 }
 
 function withoutEmpty(environment: Environment): Environment {

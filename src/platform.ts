@@ -5,9 +5,10 @@ import { auditOperations, createAuditLog, type WatchOperation } from "./audit.ts
 import type { Cluster } from "./cluster/cluster.ts";
 import { createKubernetesCluster, type KubernetesCluster } from "./cluster/kubernetes/index.ts";
 import { createLocalCluster } from "./cluster/local/index.ts";
-import { type Environment, loadServerConfig, type ServerConfig } from "./config.ts";
+import { loadServerConfig, type ServerConfig } from "./config.ts";
 import { readEngineBundle } from "./engine/bundle.ts";
 import { findDeno } from "./engine/deno.ts";
+import type { Environment } from "./environment.ts";
 import { createExoskeleton, type Exoskeleton } from "./exoskeleton/exoskeleton.ts";
 import type { Deadlines } from "./exoskeleton/guard.ts";
 import { makePrivateFolder } from "./files.ts";

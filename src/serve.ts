@@ -1,5 +1,5 @@
 import { type Access, accessFiles, openAccess } from "./callers/access.ts";
-import type { Environment } from "./config.ts";
+import type { Environment } from "./environment.ts";
 import { watchFiles } from "./files.ts";
 import { repairAtStart } from "./pipeline/repair-at-start.ts";
 import { createPlatform, type Platform } from "./platform.ts";

@@ -1,7 +1,8 @@
 import { singleToken } from "./callers/authenticate.ts";
-import { type ClientConfig, coreSettings, type Environment, loadServerConfig } from "./config.ts";
+import { coreSettings, loadServerConfig } from "./config.ts";
 import { claimHost, type HostClaim, readHost } from "./embedded/host.ts";
 import { type Embedded, embeddedServices, startEmbedded } from "./embedded/index.ts";
+import type { ClientConfig, Environment } from "./environment.ts";
 import { Conflict } from "./errors.ts";
 import { readTentacleFolder } from "./folder/read-folder.ts";
 import { createLogger } from "./log.ts";

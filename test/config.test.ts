@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { loadClientConfig, loadServerConfig } from "../src/config.ts";
+import { loadServerConfig } from "../src/config.ts";
+import { loadClientConfig } from "../src/environment.ts";
 import { InvalidInput } from "../src/errors.ts";
 import { defineRegistrar, type RegistrarDefinition } from "../src/exoskeleton/registrar.ts";
 

@@ -20,9 +20,20 @@ export async function callTool<T>(
   io: CommandIo,
   tool: string,
   args: Readonly<Record<string, unknown>>,
-  schema: z.ZodType<T>,
+  schema: () => z.ZodType<T>,
 ): Promise<Answer<T>> {
   return io.withServer((server) => ask(server, tool, args, schema, { signal: io.signal }));
+}
+
+/** Like `callTool`, of a tool that only reads: it may be asked twice. */
+export async function readTool<T>(
+  io: CommandIo,
+  tool: string,
+  args: Readonly<Record<string, unknown>>,
+  schema: () => z.ZodType<T>,
+): Promise<Answer<T>> {
+  const structured = await io.read(tool, args);
+  return { structured, view: parseResult(tool, schema, structured) };
 }
 
 /**
@@ -34,7 +45,7 @@ export async function callWithSteps<T extends { readonly steps: readonly { step:
   io: CommandIo,
   tool: string,
   args: Readonly<Record<string, unknown>>,
-  schema: z.ZodType<T>,
+  schema: () => z.ZodType<T>,
   title: (server: ServerConnection) => string,
   {
     idempotent = false,
@@ -120,7 +131,7 @@ export async function ask<T>(
   server: ServerConnection,
   tool: string,
   args: Readonly<Record<string, unknown>>,
-  schema: z.ZodType<T>,
+  schema: () => z.ZodType<T>,
   options: CallOptions,
 ): Promise<Answer<T>> {
   const structured = await server.call(tool, args, options);

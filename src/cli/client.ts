@@ -1,21 +1,11 @@
 import { Client, ProtocolError, SdkError, SdkErrorCode } from "@modelcontextprotocol/client";
-import { z } from "zod";
-import { readHost } from "../embedded/host.ts";
-import { Internal, InvalidInput, TentacularError, toTentacularError, Unavailable } from "../errors.ts";
+import { Internal, type TentacularError, toTentacularError, Unavailable } from "../errors.ts";
 import { WatchedTransport } from "../server/watched-transport.ts";
 import { packageVersion } from "../version.ts";
-import type { Target } from "./environments/target.ts";
-import { tokenOfFile, tokenOfLogin, type TokenSource } from "./login/token.ts";
+import { findServer, type ServerOptions } from "./find-server.ts";
 import { ConnectionLost, NoConnection, watchNetwork } from "./network.ts";
+import { toolFailure } from "./tool-failure.ts";
 import { trustAuthority } from "./trust.ts";
-
-/** Which server to talk to: a named one, or that of `tntc up` on this machine. */
-export interface ServerOptions {
-  readonly target: Pick<Target, "server" | "tokenFile" | "ca">;
-  /** Where `tntc up` says that it runs. */
-  readonly stateDir: string;
-  readonly signal: AbortSignal;
-}
 
 /** One step began: its place, how many there are, and what the server says of it. */
 export interface ProgressEvent {
@@ -106,46 +96,6 @@ export async function connectServer(options: ServerOptions): Promise<ServerConne
   };
 }
 
-/** A server that was found, and the token for it. */
-export interface Found {
-  readonly url: URL;
-  readonly token: TokenSource;
-  /** Found through the state folder: the server of `tntc up` on this machine. */
-  readonly local: boolean;
-}
-
-/** Finds the server that is meant, without calling it. */
-export async function findServer({
-  target: { server, tokenFile },
-  stateDir,
-  signal,
-}: ServerOptions): Promise<Found> {
-  if (server !== undefined) {
-    const url = serverUrl(server);
-    const token =
-      tokenFile === undefined ? await tokenOfLogin(url.href, stateDir, signal) : await tokenOfFile(tokenFile);
-    return { url, local: false, token };
-  }
-  const host = await readHost(stateDir);
-  if (host === undefined)
-    throw new NoConnection("no Tentacular server is running on this machine", {
-      reason: "unreachable",
-      hint: "Start one in another terminal with `tntc up`, or name one: `--env NAME` (`tntc env add` makes it) or `--server URL` (TNTC_SERVER).",
-    });
-  return { url: new URL(host.url), token: await tokenOfFile(tokenFile ?? host.tokenFile), local: true };
-}
-
-/** An address as a user writes it, with the path that is meant. */
-export function serverUrl(text: string): URL {
-  const url = URL.parse(text);
-  if (url === null || (url.protocol !== "http:" && url.protocol !== "https:"))
-    throw new InvalidInput(`the server address ${JSON.stringify(text)} is no http or https URL`, {
-      hint: "Write it with scheme and path, for instance https://tentacular.example.com/mcp.",
-    });
-  if (url.pathname === "/") url.pathname = "/mcp";
-  return url;
-}
-
 function notTentacular(url: URL, cause: unknown): TentacularError {
   return new Unavailable(`what answers at ${url.href} is not a Tentacular server`, {
     reason: "failed",
@@ -171,35 +121,4 @@ function callFailure(tool: string, url: URL, error: unknown, lost: boolean): Ten
       cause: error,
     },
   );
-}
-
-const issueSchema = z.object({
-  path: z.string(),
-  message: z.string(),
-  hint: z.string(),
-  line: z.number().optional(),
-  column: z.number().optional(),
-});
-
-const reportSchema = z.object({
-  code: z.enum(["invalid_input", "not_enabled", "unavailable", "conflict", "internal"]),
-  message: z.string(),
-  hint: z.string(),
-  service: z.string().optional(),
-  path: z.string().optional(),
-  issues: z.array(issueSchema).optional(),
-});
-
-function toolFailure(
-  tool: string,
-  structured: unknown,
-  content: readonly { type: string }[],
-): TentacularError {
-  const { data: report } = reportSchema.safeParse(structured);
-  if (report !== undefined) return new TentacularError(report.code, report.message, report);
-  const text = content.flatMap((block) => ("text" in block ? [String(block.text)] : [])).join("\n");
-  return new Internal(text === "" ? `${tool} failed and the server did not say why` : text, {
-    hint: "The server's log has the cause.",
-    cause: structured,
-  });
 }

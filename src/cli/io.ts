@@ -1,4 +1,4 @@
-import type { ClientConfig } from "../config.ts";
+import type { ClientConfig } from "../environment.ts";
 import type { ServerConnection } from "./client.ts";
 import type { Target } from "./environments/target.ts";
 import type { Output } from "./output.ts";
@@ -15,6 +15,8 @@ export interface CommandIo {
   readonly typed: string;
   /** Which server and enclave are meant; throws when the user's file or an option cannot be understood. */
   target(): Target;
+  /** Calls a tool that only reads and gives its structured result. */
+  read(tool: string, args: Readonly<Record<string, unknown>>): Promise<unknown>;
   /** Connects to the server, hands the connection to `use`, and closes it. */
   withServer<T>(use: (server: ServerConnection) => Promise<T>): Promise<T>;
 }

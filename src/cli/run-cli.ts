@@ -1,4 +1,5 @@
 import { CommanderError } from "commander";
+import { loadClientConfig } from "../environment.ts";
 import { TentacularError } from "../errors.ts";
 import { readEnvironments } from "./environments/read.ts";
 import { chooseTarget, type Target } from "./environments/target.ts";
@@ -13,6 +14,7 @@ import {
   writeError,
 } from "./output.ts";
 import { type Invocation, createProgram } from "./program.ts";
+import { readDirectly } from "./read-directly.ts";
 import { createStyle } from "./style.ts";
 import { usageError } from "./usage.ts";
 
@@ -24,7 +26,6 @@ export async function runCli(argv: readonly string[]): Promise<ExitCode> {
   const state: { exitCode: ExitCode; color: boolean } = { exitCode: exitCodes.ok, color: true };
 
   const invoke: Invocation = async (options, command) => {
-    const { loadClientConfig } = await import("../config.ts");
     const config = loadClientConfig();
     state.color = config.color;
     const target = await targetWhenAsked(options, config);
@@ -68,6 +69,15 @@ function createIo(
   target: () => Target,
   signal: AbortSignal,
 ): CommandIo {
+  const withServer: CommandIo["withServer"] = async (use) => {
+    const { connectServer } = await import("./client.ts");
+    const connection = await connectServer({ stateDir: config.stateDir, signal, target: target() });
+    try {
+      return await use(connection);
+    } finally {
+      await connection.close();
+    }
+  };
   return {
     config,
     output: createOutput(outputFormats.find((format) => format === options.output) ?? "text", config.color),
@@ -75,19 +85,13 @@ function createIo(
     yes: options.yes === true,
     typed: typedOptions(options),
     target,
-    async withServer(use) {
-      const { connectServer } = await import("./client.ts");
-      const connection = await connectServer({
-        stateDir: config.stateDir,
-        signal,
-        target: target(),
-      });
-      try {
-        return await use(connection);
-      } finally {
-        await connection.close();
-      }
+    async read(tool, args) {
+      const read = await readDirectly({ stateDir: config.stateDir, signal, target: target() }, tool, args);
+      return read === undefined
+        ? withServer((server) => server.call(tool, args, { signal }))
+        : read.structured;
     },
+    withServer,
   };
 }
 

@@ -49,7 +49,7 @@ async function openHost({
 }): Promise<ToolHost | RemoteHost> {
   const [{ loadClientConfig }, { readHost }, { Conflict }, { readFile }, { setTimeout: sleep }] =
     await Promise.all([
-      import("../config.ts"),
+      import("../environment.ts"),
       import("../embedded/host.ts"),
       import("../errors.ts"),
       import("node:fs/promises"),

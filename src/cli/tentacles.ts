@@ -1,4 +1,4 @@
-import { ask } from "./call.ts";
+import { readTool } from "./call.ts";
 import { type CommandIo, enclaveArgument } from "./io.ts";
 import { type ListView, listSchema } from "./results.ts";
 
@@ -7,23 +7,21 @@ const pageSize = 500;
 
 /** All tentacles of the enclave, page after page, or the first `limit`. */
 export async function listTentacles(io: CommandIo, limit?: number): Promise<ListView> {
-  return io.withServer(async (server) => {
-    const tentacles: ListView["tentacles"][number][] = [];
-    let cursor: string | undefined;
-    for (;;) {
-      const left = limit === undefined ? undefined : limit - tentacles.length;
-      const args = {
-        ...enclaveArgument(io),
-        limit: Math.min(left ?? pageSize, pageSize),
-        ...(cursor !== undefined && { cursor }),
-      };
-      const { view } = await ask(server, "status", args, listSchema, { signal: io.signal });
-      tentacles.push(...view.tentacles.slice(0, left));
-      cursor = view.next;
-      if (cursor === undefined || view.tentacles.length === 0 || tentacles.length === limit)
-        return { enclave: view.enclave, tentacles };
-    }
-  });
+  const tentacles: ListView["tentacles"][number][] = [];
+  let cursor: string | undefined;
+  for (;;) {
+    const left = limit === undefined ? undefined : limit - tentacles.length;
+    const args = {
+      ...enclaveArgument(io),
+      limit: Math.min(left ?? pageSize, pageSize),
+      ...(cursor !== undefined && { cursor }),
+    };
+    const { view } = await readTool(io, "status", args, listSchema);
+    tentacles.push(...view.tentacles.slice(0, left));
+    cursor = view.next;
+    if (cursor === undefined || view.tentacles.length === 0 || tentacles.length === limit)
+      return { enclave: view.enclave, tentacles };
+  }
 }
 
 /** Names of those tentacles of the enclave that `wanted` picks. */

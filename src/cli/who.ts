@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { Unavailable } from "../errors.ts";
-import type { Found } from "./client.ts";
+import type { Found } from "./find-server.ts";
 import { watchNetwork } from "./network.ts";
 import { plain } from "./text.ts";
 

@@ -66,7 +66,7 @@ describe.skipIf(reason !== undefined)("through a pipe", () => {
 
     const json = await run("gc", "-o", "json");
     expect(json).toMatchObject({ code: 0, stderr: "" });
-    expect(orphansSchema.parse(JSON.parse(json.stdout))).toMatchObject({
+    expect(orphansSchema().parse(JSON.parse(json.stdout))).toMatchObject({
       orphans: [{ name: "lost", service: "postgres" }],
       unasked: [],
     });
@@ -112,7 +112,7 @@ describe.skipIf(reason !== undefined)("through a pipe", () => {
 
     const json = await run("history", "told", "-o", "json");
     expect(json).toMatchObject({ code: 0, stderr: "" });
-    const { history, ...of } = historySchema.parse(JSON.parse(json.stdout));
+    const { history, ...of } = historySchema().parse(JSON.parse(json.stdout));
     expect(of).toEqual({ enclave, name: "told" });
     expect(lines.map((line) => line.split(/ +/).at(-1))).toEqual(history.map(({ id }) => id));
 

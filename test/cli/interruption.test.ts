@@ -126,13 +126,13 @@ contract:
   );
 
   const status = await tntc([...look.split(" ").slice(1), "-o", "json"], { env });
-  const { operation } = statusSchema.parse(JSON.parse(status.stdout));
+  const { operation } = statusSchema().parse(JSON.parse(status.stdout));
   expect(operation).toMatchObject({ kind: "deploy", outcome: "running" });
   const again = tntc(["deploy", dir, ...chosen], { env });
   gate.open();
   expect(await again).toMatchObject({ code: 0 });
   const history = await tntc(["history", "gated", ...chosen, "-o", "json"], { env });
-  expect(historySchema.parse(JSON.parse(history.stdout)).history).toMatchObject([
+  expect(historySchema().parse(JSON.parse(history.stdout)).history).toMatchObject([
     { id: operation?.id, kind: "deploy", outcome: "done" },
   ]);
 });

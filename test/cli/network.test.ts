@@ -4,7 +4,7 @@ import { createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished, type TestContext } from "vitest";
 import { createCertificate } from "../support/certificates.ts";
-import { startHttpProxy } from "../support/http-proxy.ts";
+import { type Fate, startHttpProxy } from "../support/http-proxy.ts";
 import { serveWith } from "./serve.ts";
 import { listening } from "./sockets.ts";
 import { emptyFolder, tntc } from "./tntc.ts";
@@ -73,6 +73,31 @@ it.each(["cut before", "cut after"] as const)("tells a call that is %s it was an
   const { code, stdout, stderr } = await tntc(["list", "--server", `${proxy.endpoint}/mcp`], { env });
   expect({ code, stdout }).toEqual({ code: 7, stdout: "" });
   expect(stderr).toMatch(/the connection to \S+ was lost[^]*look with `tntc list` before you try again/);
+});
+
+/** A server of today behind a proxy that gives the first request this fate. */
+async function behindProxy(fate: Fate) {
+  const env = await serveWith({});
+  const proxy = await startHttpProxy(env.TNTC_SERVER ?? "");
+  onTestFinished(() => proxy.close());
+  proxy.decide(({ number }) => (number === 1 ? fate : "pass"));
+  return { proxy, env: { ...env, TNTC_SERVER: `${proxy.endpoint}/mcp` } };
+}
+
+it("asks what it only reads by one request", async () => {
+  const { proxy, env } = await behindProxy("pass");
+  expect(await tntc(["status"], { env })).toMatchObject({ code: 0, stderr: "" });
+  expect(proxy.seen.map(({ body }) => body)).toEqual([expect.stringContaining('"method":"tools/call"')]);
+});
+
+it.each<[string, Fate]>([
+  ["a connection that is cut", "cut after"],
+  ["a server of an older protocol", { status: 400, body: "Bad Request: Unsupported protocol version" }],
+  ["an answer that is not MCP", { status: 200, body: "<html>", headers: { "content-type": "text/html" } }],
+])("asks again what it only reads after %s", async (_what, fate) => {
+  const { proxy, env } = await behindProxy(fate);
+  expect(await tntc(["status"], { env })).toMatchObject({ code: 0, stderr: "" });
+  expect(proxy.seen.length).toBeGreaterThan(1);
 });
 
 describe("an operation whose connection is lost", () => {

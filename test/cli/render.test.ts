@@ -87,7 +87,7 @@ it("prints a deploy with what was provisioned and the next command", () => {
 
 it("says of a deploy that what was deployed does not run, and where to look", () => {
   const workload = { state: "failed", reason: "the engine ended 3 times", restarts: 3 };
-  expect(renderDeploy(deploySchema.parse({ ...deployed, dependencies: [], workload }), rendering)).toBe(
+  expect(renderDeploy(deploySchema().parse({ ...deployed, dependencies: [], workload }), rendering)).toBe(
     [
       "Deployed ledger 1.2.0 to enclave local: revision 3, in 1.2 s; but it does not run:",
       "  the engine ended 3 times",
@@ -98,7 +98,7 @@ it("says of a deploy that what was deployed does not run, and where to look", ()
 });
 
 it("prints a plan as a plan, and the workflow as it would be when asked", () => {
-  const plan = deploySchema.parse({ ...deployed, dry_run: true, dependencies: [] });
+  const plan = deploySchema().parse({ ...deployed, dry_run: true, dependencies: [] });
   expect(renderDeploy(plan, { ...rendering, showWorkflow: true })).toBe(
     [
       "Plan for ledger 1.2.0 to enclave local; nothing was written",
@@ -124,7 +124,7 @@ it("prints an undeploy with what is kept and how to delete it", () => {
     failed: [],
     next: "",
   };
-  expect(renderUndeploy(undeploySchema.parse(result), off)).toBe(
+  expect(renderUndeploy(undeploySchema().parse(result), off)).toBe(
     [
       "Undeployed ledger from enclave local",
       "  removed  Deployment ledger",
@@ -181,7 +181,7 @@ const status: StatusResult = {
 };
 
 it("prints one tentacle as an aligned block", () => {
-  expect(renderStatus(statusSchema.parse(status), off, Infinity, now)).toBe(
+  expect(renderStatus(statusSchema().parse(status), off, Infinity, now)).toBe(
     [
       "ledger  ready",
       "  enclave   local",
@@ -200,7 +200,7 @@ it("prints one tentacle as an aligned block", () => {
 it("breaks long values between words, below each other", () => {
   const reason = "the engine ended three times with exit code one";
   const text = renderStatus(
-    statusSchema.parse({ ...status, dependencies: [], workload: { ...status.workload, reason } }),
+    statusSchema().parse({ ...status, dependencies: [], workload: { ...status.workload, reason } }),
     off,
     40,
     now,
@@ -222,7 +222,7 @@ it("prints tentacles in columns, and a way on when there are none", () => {
       { name: "hi", version: "1", state: "retained", dependencies: [], deployedAt: "2025-12-24T12:00:00Z" },
     ],
   };
-  expect(renderList(listSchema.parse(list), off, now)).toBe(
+  expect(renderList(listSchema().parse(list), off, now)).toBe(
     [
       "NAME    STATE     VERSION  DEPLOYED    DEPENDENCIES",
       "ledger  ready     1.2.0    2 days ago  postgres, nats",
@@ -268,7 +268,7 @@ it("prints services with their flags and reasons", () => {
     example: { workflow: "name: first\n", files: { "nodes/main.ts": "export default () => 1;\n" } },
     guide: ["Declare a dependency by its name alone."],
   };
-  expect(renderEnclaveInfo(enclaveInfoSchema.parse(info), off)).toBe(
+  expect(renderEnclaveInfo(enclaveInfoSchema().parse(info), off)).toBe(
     [
       "Enclave local on local, available",
       "",
@@ -303,7 +303,7 @@ it("prints a run's failure with its node, and never what could steer a terminal"
       { node: "store", ok: false, attempts: 3, durationMs: 28 },
     ],
   };
-  expect(renderRunFailure(runSchema.parse(failed), off)).toBe(
+  expect(renderRunFailure(runSchema().parse(failed), off)).toBe(
     [
       "error: the run of ledger failed in node store: no room",
       "  ✓  take   3 ms",
@@ -312,7 +312,7 @@ it("prints a run's failure with its node, and never what could steer a terminal"
     ].join("\n"),
   );
   const went: RunResult = { enclave: "local", name: "hi", ok: true, result: 1, durationMs: 9, nodes: [] };
-  expect(renderRunNote(runSchema.parse(went), off)).toBe("✓ hi ran 0 nodes in 9 ms");
+  expect(renderRunNote(runSchema().parse(went), off)).toBe("✓ hi ran 0 nodes in 9 ms");
 });
 
 it("prints log lines of the engine in columns, others as they are, all harmless", () => {

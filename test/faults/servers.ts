@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import type { Environment } from "../../src/config.ts";
+import type { Environment } from "../../src/environment.ts";
 import { type Order, type Told, toldSchema } from "./orders.ts";
 
 /** How a server process ended, and what it told and wrote until then. */

@@ -9,9 +9,9 @@ import {
   IAMClient,
   PutUserPolicyCommand,
 } from "@aws-sdk/client-iam";
-import { loadClientConfig } from "../../src/config.ts";
 import { startChild } from "../../src/embedded/child.ts";
 import { freePort } from "../../src/embedded/port.ts";
+import { loadClientConfig } from "../../src/environment.ts";
 import type { Service } from "./services.ts";
 
 /** The version whose enforcement the tests know. */

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Environment } from "../../src/config.ts";
+import type { Environment } from "../../src/environment.ts";
 import { defaultDeadlines } from "../../src/exoskeleton/guard.ts";
 import type { OperationCall } from "../../src/pipeline/operations.ts";
 import { createPlatform, type Platform } from "../../src/platform.ts";

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { z } from "zod";
-import type { Environment } from "../../src/config.ts";
+import type { Environment } from "../../src/environment.ts";
 import { binary } from "../cli/tntc.ts";
 
 /** `tntc serve` as a process of its own. */

@@ -1,12 +1,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadClientConfig } from "../../src/config.ts";
 import { findBinary, type FindOptions } from "../../src/embedded/binaries.ts";
 import { natsBinary, startNats } from "../../src/embedded/nats.ts";
 import { freePort } from "../../src/embedded/port.ts";
 import { startPostgres } from "../../src/embedded/postgres.ts";
 import { rustfsBinary, startRustfs } from "../../src/embedded/rustfs.ts";
+import { loadClientConfig } from "../../src/environment.ts";
 import { closeServer } from "../registrars/postgres-server.ts";
 
 /** A server that the tests can use, or why they cannot. */

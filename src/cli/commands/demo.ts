@@ -31,6 +31,7 @@ export async function run(_options: object, io: CommandIo): Promise<ExitCode> {
       output.note(renderServices(up.services, output.noteStyle));
       const demo: CommandIo = {
         ...io,
+        read: (tool, args) => demo.withServer((server) => server.call(tool, args, { signal })),
         async withServer(use) {
           const connection = await connectServer({ stateDir, signal, target: {} });
           try {

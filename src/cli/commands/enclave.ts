@@ -1,5 +1,5 @@
 import { InvalidInput } from "../../errors.ts";
-import { ask, callTool } from "../call.ts";
+import { ask, callTool, readTool } from "../call.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
 import { type CommandIo, enclaveArgument } from "../io.ts";
 import { canAsk, confirm } from "../prompt.ts";
@@ -10,14 +10,14 @@ import { plain } from "../text.ts";
 
 /** Shows what an author can use in an enclave. */
 export async function info(_options: object, io: CommandIo): Promise<ExitCode> {
-  const { structured, view } = await callTool(io, "enclave_info", enclaveArgument(io), enclaveInfoSchema);
+  const { structured, view } = await readTool(io, "enclave_info", enclaveArgument(io), enclaveInfoSchema);
   await io.output.result(structured, () => renderEnclaveInfo(view, io.output.style, io.output.width));
   return exitCodes.ok;
 }
 
 /** Lists the enclaves of the server, a name a line. */
 export async function list(_options: object, io: CommandIo): Promise<ExitCode> {
-  const { view } = await callTool(io, "enclave_info", {}, enclaveInfoSchema);
+  const { view } = await readTool(io, "enclave_info", {}, enclaveInfoSchema);
   if (view.enclaves.length === 0) io.output.note("There is no enclave yet: tntc enclave provision <name>");
   await io.output.result({ enclaves: view.enclaves }, () => view.enclaves.map(plain).join("\n"));
   return exitCodes.ok;

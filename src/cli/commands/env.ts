@@ -1,6 +1,5 @@
 import { resolve } from "node:path";
 import { Conflict, InvalidInput } from "../../errors.ts";
-import { serverUrl } from "../client.ts";
 import {
   type Environments,
   environmentNamed,
@@ -9,6 +8,7 @@ import {
 } from "../environments/environments.ts";
 import { readEnvironments } from "../environments/read.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
+import { serverUrl } from "../find-server.ts";
 import type { CommandIo } from "../io.ts";
 import { columns } from "../text.ts";
 

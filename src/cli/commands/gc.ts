@@ -1,17 +1,16 @@
-import type { z } from "zod";
 import { counted } from "../../counted.ts";
 import { InvalidInput } from "../../errors.ts";
-import { type Answer, callTool, callWithSteps } from "../call.ts";
+import { type Answer, callWithSteps, readTool } from "../call.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
 import { type CommandIo, enclaveArgument } from "../io.ts";
 import { canAsk, confirm } from "../prompt.ts";
 import { renderUndeploy } from "../render/deploy.ts";
 import { renderOrphans } from "../render/orphans.ts";
-import { type OrphansView, orphansSchema, undeploySchema } from "../results.ts";
+import { type OrphansView, orphansSchema, undeploySchema, type UndeployView } from "../results.ts";
 
 /** Lists what is left of tentacles that no release record knows of; with force deletes it, each as an undeploy of its own. */
 export async function run({ force = false }: { readonly force?: boolean }, io: CommandIo): Promise<ExitCode> {
-  const { structured, view } = await callTool(
+  const { structured, view } = await readTool(
     io,
     "status",
     { ...enclaveArgument(io), orphans: true },
@@ -24,7 +23,7 @@ export async function run({ force = false }: { readonly force?: boolean }, io: C
   }
   io.output.note(renderOrphans(view, io.output.noteStyle));
   if (!io.yes) await confirmDeletion(view, names.length, io.signal);
-  const answers: Answer<z.infer<typeof undeploySchema>>[] = [];
+  const answers: Answer<UndeployView>[] = [];
   for (const name of names)
     answers.push(
       await callWithSteps(

@@ -1,4 +1,4 @@
-import { callTool } from "../call.ts";
+import { readTool } from "../call.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
 import { type CommandIo, enclaveArgument } from "../io.ts";
 import { renderHistory } from "../render/history.ts";
@@ -6,7 +6,7 @@ import { historySchema } from "../results.ts";
 
 /** Shows the last operations on a tentacle, newest first. */
 export async function run({ name }: { readonly name: string }, io: CommandIo): Promise<ExitCode> {
-  const { view } = await callTool(
+  const { view } = await readTool(
     io,
     "status",
     { ...enclaveArgument(io), name, history: true },

@@ -1,6 +1,6 @@
 import { InvalidInput } from "../../errors.ts";
-import { type Found, findServer } from "../client.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
+import { type Found, findServer } from "../find-server.ts";
 import type { CommandIo } from "../io.ts";
 import { createLogins, type Login } from "../login/logins.ts";
 import { protectedResource } from "../login/resource.ts";

@@ -1,4 +1,4 @@
-import { callTool } from "../call.ts";
+import { readTool } from "../call.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
 import { type CommandIo, enclaveArgument } from "../io.ts";
 import { renderLogs } from "../render/logs.ts";
@@ -9,7 +9,7 @@ export async function run(
   options: { readonly name: string; readonly tail: number },
   io: CommandIo,
 ): Promise<ExitCode> {
-  const { structured, view } = await callTool(
+  const { structured, view } = await readTool(
     io,
     "logs",
     { ...enclaveArgument(io), name: options.name, tail: options.tail },

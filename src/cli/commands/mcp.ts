@@ -17,7 +17,7 @@ export async function config(
 ): Promise<ExitCode> {
   const [{ clientConfig, mcpClients }, { serverUrl }] = await Promise.all([
     import("../../server/client-config.ts"),
-    import("../client.ts"),
+    import("../find-server.ts"),
   ]);
   const client = mcpClients.find((known) => known === asked.client);
   if (client === undefined)

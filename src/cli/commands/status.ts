@@ -1,4 +1,4 @@
-import { callTool } from "../call.ts";
+import { readTool } from "../call.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
 import { type CommandIo, enclaveArgument } from "../io.ts";
 import { renderStatus } from "../render/status.ts";
@@ -11,7 +11,7 @@ export async function run(
   io: CommandIo,
 ): Promise<ExitCode> {
   if (options.name === undefined) return list({}, io);
-  const { structured, view } = await callTool(
+  const { structured, view } = await readTool(
     io,
     "status",
     {

@@ -43,7 +43,7 @@ export async function walk(io: CommandIo, up: RunningUp): Promise<readonly strin
   const call = async <T>(
     tool: string,
     args: Readonly<Record<string, unknown>>,
-    schema: z.ZodType<T>,
+    schema: () => z.ZodType<T>,
   ): Promise<T> => (await callTool(io, tool, { enclave: ENCLAVE, ...args }, schema)).view;
   const deploy = async (folder: TentacleFolder, title: string) =>
     (

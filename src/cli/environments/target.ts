@@ -1,4 +1,4 @@
-import type { ClientConfig } from "../../config.ts";
+import type { ClientConfig } from "../../environment.ts";
 import { InvalidInput } from "../../errors.ts";
 import type { GlobalOptions } from "../io.ts";
 import { environmentNamed, type Environments } from "./environments.ts";

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { InvalidInput } from "../../errors.ts";
 import { AccessDenied, NoConnection } from "../network.ts";
-import { createLogins, type Login, type OAuthLogin } from "./logins.ts";
+import type { Login, OAuthLogin } from "./logins.ts";
 
 /** Where the token of a call comes from; `what` names it for people. */
 export interface TokenSource {
@@ -34,6 +34,7 @@ export async function tokenOfLogin(
   stateDir: string,
   signal: AbortSignal,
 ): Promise<TokenSource> {
+  const { createLogins } = await import("./logins.ts");
   const logins = createLogins(stateDir);
   let login = await logins.read(server);
   if (login === undefined) return noToken;

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { join } from "node:path";
-import type { Environment } from "../../../src/config.ts";
+import type { Environment } from "../../../src/environment.ts";
 import { type Task, toldSchema } from "./messages.ts";
 
 /** How a task ended. `strange` is what a server must not do: die unasked, hang, or meet what it does not foresee. */
