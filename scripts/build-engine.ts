@@ -1,17 +1,24 @@
-import { mkdir, rename } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { builtinModules, createRequire } from "node:module";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { build, type Metafile } from "esbuild";
 
-/** Bundles the engine into one minified file that Deno runs without a network, an environment, or a package. */
-export async function buildEngine(outfile: string): Promise<Metafile> {
-  await mkdir(dirname(outfile), { recursive: true });
-  const temporary = `${outfile}.${process.pid}.mjs`;
+const root = new URL("..", import.meta.url).pathname;
+
+/**
+ * Bundles the engine into few minified files that Deno runs without a network, an environment, or a package: `engine.mjs`, and beside
+ * it what only some tentacles need, so that the others do not wait until it is read. `folder` then holds them and nothing else.
+ */
+export async function buildEngine(folder: string): Promise<Metafile> {
+  await mkdir(dirname(folder), { recursive: true });
+  const temporary = `${folder}.${process.pid}`;
   const { metafile } = await build({
-    entryPoints: ["src/engine/runtime/main.ts"],
-    absWorkingDir: new URL("..", import.meta.url).pathname,
-    outfile: temporary,
+    entryPoints: [{ in: "src/engine/runtime/main.ts", out: "engine" }],
+    absWorkingDir: root,
+    outdir: temporary,
+    outExtension: { ".js": ".mjs" },
     bundle: true,
+    splitting: true,
     metafile: true,
     minify: true,
     // Names of functions and classes stay: they are in the stack traces and errors that authors read.
@@ -36,6 +43,14 @@ export async function buildEngine(outfile: string): Promise<Metafile> {
     },
     logLevel: "warning",
   });
-  await rename(temporary, outfile);
+  for (const path of Object.keys(metafile.outputs)) await whenUsed(join(root, path));
+  await rm(folder, { recursive: true, force: true });
+  await rename(temporary, folder);
   return metafile;
+}
+
+/** Deno reads at its start all that a file could import later, when it understands the name. */
+async function whenUsed(path: string): Promise<void> {
+  const text = await readFile(path, "utf8");
+  await writeFile(path, text.replaceAll('import("./', 'import("."+"/'));
 }

@@ -25,7 +25,7 @@ async function writeTypes(outDir: string): Promise<void> {
 try {
   const [program, engine] = await Promise.all([
     buildPackage(`${aside}/new/src`),
-    buildEngine(`${aside}/new/engine/engine.mjs`),
+    buildEngine(`${aside}/new/engine`),
     writeTypes(`${aside}/new`),
   ]);
   await writeFile(`${aside}/new/THIRD-PARTY-NOTICES.txt`, thirdPartyNotices([program, engine]));

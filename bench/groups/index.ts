@@ -3,6 +3,7 @@ import type { Group } from "./group.ts";
 /** All parts of the bench, in the order of the table. */
 export const groups: readonly Group[] = [
   { name: "deploy", title: "deploys", load: () => import("./deploy.ts") },
+  { name: "undeploy", title: "removal of much data", load: () => import("./undeploy.ts") },
   { name: "requests", title: "requests of each operation", load: () => import("./requests.ts") },
   { name: "start-up", title: "starts of the program", load: () => import("./start-up.ts") },
   {

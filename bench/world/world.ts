@@ -119,7 +119,7 @@ async function prepare(enclave: string, name: string): Promise<Prepared> {
     workflow,
     source: workflow,
     files: FILES,
-    engine: { source: await readEngineBundle() },
+    engine: { files: await readEngineBundle() },
     credentials: Object.fromEntries(DEPENDENCIES.map((dependency) => [dependency, {}])),
     secrets: {},
     filled,

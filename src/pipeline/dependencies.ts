@@ -1,4 +1,5 @@
 import type { Cluster } from "../cluster/cluster.ts";
+import type { EngineFiles } from "../engine/bundle.ts";
 import type { Exoskeleton } from "../exoskeleton/exoskeleton.ts";
 import type { Logger } from "../log.ts";
 import type { PodOptions } from "../tentacle/pod.ts";
@@ -14,7 +15,7 @@ export interface PipelineDependencies {
   readonly defaultEnclave: string;
   readonly cleanupOnUndeploy: boolean;
   /** Source of the engine bundle. */
-  readonly engine: () => Promise<string>;
+  readonly engine: () => Promise<EngineFiles>;
   /** Container image with Deno; the manifests' default when absent. */
   readonly image?: string | undefined;
   readonly pod?: PodOptions;

@@ -11,6 +11,7 @@ import {
   type OtherObject,
   type Secret,
 } from "../cluster/objects.ts";
+import type { EngineFiles } from "../engine/bundle.ts";
 import { COMPILED_FILE, compileTentacle } from "../engine/compiled.ts";
 import type { Credentials } from "../exoskeleton/registrar.ts";
 import type { ServiceBackend } from "./cluster-host.ts";
@@ -34,7 +35,7 @@ export interface ManifestInput {
   /** The same, enriched. */
   readonly workflow: string;
   readonly files: Readonly<Record<string, string>>;
-  readonly engine: { readonly source: string };
+  readonly engine: { readonly files: EngineFiles };
   /** By dependency name. */
   readonly credentials: Readonly<Record<string, Credentials>>;
   /** The author's own, by service, as `serializeSecrets` gives them. */
@@ -81,7 +82,7 @@ export function buildManifests(input: ManifestInput): readonly ClusterObject[] {
     namespace: identity.enclave,
     labels: labelsOf(identity),
   });
-  const engine = engineConfigMap(identity.enclave, input.engine.source);
+  const engine = engineConfigMap(identity.enclave, input.engine.files);
   const { configMap: code, items } = codeConfigMap(meta(names.code), input);
   const hasCredentials = Object.keys(input.credentials).length > 0;
   const hasSecrets = Object.keys(input.secrets).length > 0;
@@ -123,17 +124,17 @@ export function buildManifests(input: ManifestInput): readonly ClusterObject[] {
 }
 
 /** Shared by all tentacles of an enclave that run this engine; named by its content, so it never changes. */
-function engineConfigMap(enclave: string, source: string): ConfigMap {
+function engineConfigMap(enclave: string, files: EngineFiles): ConfigMap {
   return {
     apiVersion: "v1",
     kind: "ConfigMap",
     metadata: {
-      name: `tentacular-engine-${hashOfEngine(source).slice(0, 12)}`,
+      name: `tentacular-engine-${hashOfEngine(files).slice(0, 12)}`,
       namespace: enclave,
       labels: { [labels.name]: "tentacular-engine", [labels.managedBy]: MANAGER },
     },
     immutable: true,
-    data: { "engine.mjs": source },
+    data: files,
   };
 }
 
@@ -222,11 +223,11 @@ export function selectorOf(identity: Identity): Readonly<Record<string, string>>
   return { [labels.tentacle]: identity.name };
 }
 
-let engineHash: { readonly source: string; readonly hash: string } | undefined;
+let engineHash: { readonly files: EngineFiles; readonly hash: string } | undefined;
 
 /** The engine is large, and the same in every deploy. */
-function hashOfEngine(source: string): string {
-  if (engineHash?.source !== source) engineHash = { source, hash: hash(source) };
+function hashOfEngine(files: EngineFiles): string {
+  if (engineHash?.files !== files) engineHash = { files, hash: hash(canonicalJson(files)) };
   return engineHash.hash;
 }
 

@@ -45,7 +45,7 @@ export function manifests(
     source: workflow,
     workflow,
     files: { "nodes/one.ts": node },
-    engine: { source: `// ${identity.name}` },
+    engine: { files: { "engine.mjs": `// ${identity.name}` } },
     credentials: { "tentacular-postgres": { password: "p" } },
     secrets: {},
     filled: {},

@@ -56,7 +56,7 @@ it("the objects of a tentacle run on this machine as they are, and leave but the
     source: WORKFLOW,
     workflow: WORKFLOW,
     files: { "nodes/one.ts": "export default () => 1;" },
-    engine: { source: ENGINE },
+    engine: { files: { "engine.mjs": ENGINE } },
     credentials: { "tentacular-postgres": { password: "p" } },
     secrets: { github: '{"token":"t"}' },
     filled: {},

@@ -1,4 +1,4 @@
-import type { Environment } from "../../src/config.ts";
+import type { Environment } from "../../src/environment.ts";
 import type { Loss } from "../support/fault-proxy.ts";
 
 export type BackendName = "postgres" | "nats" | "rustfs";

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -20,14 +21,13 @@ import { parseWorkflow } from "../../src/tentacle/parse.ts";
 import type { FilledDependency } from "../../src/tentacle/tentacle.ts";
 
 /** Built once a test file, from the source as it is now. */
-let bundle: Promise<Buffer> | undefined;
-function engineBundle(): Promise<Buffer> {
+let bundle: Promise<string> | undefined;
+function engineBundle(): Promise<string> {
   bundle ??= (async () => {
-    const folder = await mkdtemp(join(tmpdir(), "tentacular-engine-"));
-    await buildEngine(join(folder, "engine.mjs"));
-    const source = await readFile(join(folder, "engine.mjs"));
-    await rm(folder, { recursive: true });
-    return source;
+    const folder = join(await mkdtemp(join(tmpdir(), "tentacular-engine-")), "engine");
+    await buildEngine(folder);
+    process.once("exit", () => rmSync(dirname(folder), { recursive: true, force: true }));
+    return folder;
   })();
   return bundle;
 }
@@ -94,8 +94,7 @@ export async function startEngine(
     await writeFile(join(folder, path), text);
   }
   await mkdir(join(folder, "secrets"), { recursive: true });
-  await mkdir(join(folder, "engine"));
-  await writeFile(join(folder, "engine/engine.mjs"), await engineBundle());
+  await cp(await engineBundle(), join(folder, "engine"), { recursive: true });
 
   const port = await freePort();
   const listen = `127.0.0.1:${port}`;

@@ -46,7 +46,7 @@ function input(change: Partial<ManifestInput> = {}): ManifestInput {
     source: text,
     workflow: enrichWorkflow(text, filled),
     files: { "nodes/a_b.ts": "export default () => 1;", "./lib.ts": "" },
-    engine: { source: "engine()" },
+    engine: { files: { "engine.mjs": "engine()" } },
     credentials: { "tentacular-postgres": { host: "db.internal", port: 5432, password: CANARY } },
     secrets: { github: `{"token":"${CANARY}"}` },
     filled,
@@ -169,7 +169,7 @@ describe("the objects of a tentacle", () => {
       { workflow: `${input().workflow}# note\n` },
       { credentials: { "tentacular-postgres": { host: "db.internal", port: 5432, password: "new" } } },
       { secrets: {} },
-      { engine: { source: "engine2()" } },
+      { engine: { files: { "engine.mjs": "engine2()" } } },
       { image: "denoland/deno:9" },
     ];
     const sums = changes.map(checksumOf);

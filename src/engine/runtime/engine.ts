@@ -50,7 +50,6 @@ export function createEngine(options: {
     const pool = createClientPool(libraries, compiled.name);
     closeClients = () => pool.close();
     started.resolve(createRunner({ compiled, functions, pool, secrets, log, stopping: stopping.signal }));
-    waitingFor = undefined;
     for (const trigger of compiled.triggers) {
       if (trigger.type === "cron") {
         const { startCron } = await import("./cron.ts");
@@ -64,8 +63,11 @@ export function createEngine(options: {
       }
     }
     const webhooks = compiled.triggers.filter((trigger) => trigger.type === "webhook");
-    const { handleWebhook } = await import("./webhook.ts");
-    webhook = (request) => handleWebhook(request, webhooks, { secrets, log, run: runIfRoom });
+    webhook = async (request) => {
+      const { handleWebhook } = await import("./webhook.ts");
+      return handleWebhook(request, webhooks, { secrets, log, run: runIfRoom });
+    };
+    waitingFor = undefined;
     const looking = setInterval(() => {
       if (!secrets.refresh()) return;
       log.info("the secrets have changed: new connections use them");

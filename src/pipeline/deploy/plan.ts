@@ -238,7 +238,7 @@ export async function render(
     source: request.workflow,
     workflow,
     files: request.files,
-    engine: { source: await deps.engine() },
+    engine: { files: await deps.engine() },
     credentials: declared,
     secrets,
     filled,

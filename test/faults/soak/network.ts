@@ -1,4 +1,4 @@
-import type { Environment } from "../../../src/config.ts";
+import type { Environment } from "../../../src/environment.ts";
 import { type FaultProxy, startFaultProxy } from "../../support/fault-proxy.ts";
 import { addressOf, type BackendName, backends } from "../backends.ts";
 import type { Disturbance } from "./decisions.ts";

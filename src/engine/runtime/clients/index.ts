@@ -1,17 +1,16 @@
 import type { NatsConnection } from "@nats-io/transport-node";
-import type * as Nats from "@nats-io/transport-node";
 import type postgres from "postgres";
 import type { Sql } from "postgres";
 import type { CompiledTentacle } from "../../compiled.ts";
 import type { Fields } from "./fields.ts";
-import { connectNats } from "./nats.ts";
+import { connectNats, type NatsLibrary } from "./nats.ts";
 import { createObjectStore, type ObjectStore } from "./object-store.ts";
 import { createSql } from "./postgres.ts";
 
 /** The client libraries that a contract needs; the others are not even evaluated. */
 export interface Libraries {
   readonly postgres?: typeof postgres;
-  readonly nats?: typeof Nats;
+  readonly nats?: NatsLibrary;
 }
 
 export async function loadLibraries({ dependencies }: CompiledTentacle): Promise<Libraries> {
@@ -20,7 +19,10 @@ export async function loadLibraries({ dependencies }: CompiledTentacle): Promise
     protocols.has("postgresql") ? import("postgres") : undefined,
     protocols.has("nats") ? import("@nats-io/transport-node") : undefined,
   ]);
-  return { ...(sql !== undefined && { postgres: sql.default }), ...(nats !== undefined && { nats }) };
+  return {
+    ...(sql !== undefined && { postgres: sql.default }),
+    ...(nats !== undefined && { nats: nats.default }),
+  };
 }
 
 /** Ready-made clients, made when first asked for and shared by all nodes. All of them use the credentials of one moment. */

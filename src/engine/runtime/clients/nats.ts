@@ -2,9 +2,12 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import type * as Library from "@nats-io/transport-node";
 import type { Fields } from "./fields.ts";
 
+/** What is used of the library, which is CommonJS: its `default` is all of it. */
+export type NatsLibrary = Omit<typeof Library, "default">;
+
 /** A connection as this tentacle's user, whose replies arrive under its private inbox prefix. */
 export async function connectNats(
-  library: typeof Library,
+  library: NatsLibrary,
   fields: Fields,
   name: string,
 ): Promise<NatsConnection> {
