@@ -225,8 +225,11 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
     const stale = issued === undefined || (accepted === false && drift.length === 0);
     if (current !== undefined && accepted === false)
       drift.push({ item: "credentials", problem: "are not accepted any more" });
+    // Another log-in, and what it finds is mended by no deploy.
     const usage =
-      issued !== undefined && accepted === "yes" ? await tenant.usage(issued.creds, call.signal) : undefined;
+      call.withSizes === true && issued !== undefined && accepted === "yes"
+        ? await tenant.usage(issued.creds, call.signal)
+        : undefined;
     return {
       exists: true,
       facts: {

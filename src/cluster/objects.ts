@@ -88,6 +88,16 @@ export interface Deployment extends ObjectOf<"apps/v1", "Deployment"> {
 export type ClusterObject = ConfigMap | Secret | Deployment | OtherObject;
 export type ObjectKind = ClusterObject["kind"];
 
+/** The kinds that a tentacle is made of. */
+export const TENTACLE_KINDS = [
+  "ConfigMap",
+  "Secret",
+  "ServiceAccount",
+  "Service",
+  "NetworkPolicy",
+  "Deployment",
+] as const satisfies readonly ObjectKind[];
+
 /** Names one object of an enclave. */
 export interface ObjectKey {
   readonly kind: ObjectKind;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Cluster } from "../cluster/cluster.ts";
-import { type ConfigMap, labels } from "../cluster/objects.ts";
+import { type ConfigMap, labels, TENTACLE_KINDS } from "../cluster/objects.ts";
 import type { Identity } from "../tentacle/identity.ts";
 import { labelsOf } from "../tentacle/manifests.ts";
 
@@ -41,6 +41,8 @@ const recordSchema = z.object({
       names: z.record(z.string(), z.string()),
     }),
   ),
+  /** Its own objects in the cluster, but this record. */
+  objects: z.array(z.object({ kind: z.enum(TENTACLE_KINDS), name: z.string() })).optional(),
   /**
    * Dependencies of which more logins work than should: older ones, as no rollout was ready since they were replaced, or
    * those of a dependency that was taken out of the contract.
@@ -64,6 +66,11 @@ const recordSchema = z.object({
 });
 
 export type ReleaseRecord = z.output<typeof recordSchema>;
+
+/** Is the tentacle just as the last operation wanted it, for all that operation could know? */
+export function isSettled({ state, operation, pending = [] }: ReleaseRecord): boolean {
+  return state === "deployed" && operation === undefined && pending.length === 0;
+}
 
 /** Name of the ConfigMap that holds the record. */
 export function recordName(identity: Identity): string {

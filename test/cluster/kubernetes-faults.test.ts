@@ -198,7 +198,7 @@ describe.skipIf(!server.available)(`fault 26: an API server that fails${skip}`, 
     await cluster.apply(identity, [configMap(identity, "code")], signal);
     expect(patches()).toBe(4);
     proxy.inject({ status: 409, body: conflict }, isPatch, 100);
-    const applied = cluster.apply(identity, [configMap(identity, "code")], signal);
+    const applied = cluster.apply(identity, [configMap(identity, "code", { a: "other" })], signal);
     await expect(applied).rejects.toThrow(Conflict);
     await expect(applied).rejects.toThrow("was changed by somebody else at the same time");
   });

@@ -7,11 +7,11 @@ import { type ClusterObject, labels, MANAGER } from "../objects.ts";
 import { requireOwned } from "../ownership.ts";
 import type { Api, ApiAnswer } from "./api.ts";
 import { answerError, fieldConflict, fieldConflicts, isByHand, isScaled } from "./errors.ts";
-import type { LastSeen, Seen } from "./last-seen.ts";
+import { contentOf, type LastSeen, type Seen, type Settled } from "./last-seen.ts";
 import { getObject, type LiveObject, parseLive, proofOf } from "./objects.ts";
 import { apiVersionOf, object as objectPlace } from "./paths.ts";
 import { requirePodsAllowed } from "./pod-security.ts";
-import { versionOf } from "./version.ts";
+import { isVersioned, versionOf } from "./version.ts";
 
 /**
  * No object ever has it, so a patch that names it creates and never touches what is there: server-side apply by itself
@@ -50,8 +50,8 @@ export async function applyObject(
       hint: "This is a defect of Tentacular: report it.",
     });
   const place = objectPlace(kind, namespace, name);
-  const settled = await readSettled(api, object, options);
-  if (settled !== undefined) return { kind, name, outcome: "unchanged", ...versionIf(dryRun, settled, kind) };
+  const same = await readSettled(api, object, options);
+  if (same !== undefined) return { kind, name, outcome: "unchanged", ...versionIf(dryRun, same, kind) };
   // What a try whose answer was lost may have done already: an undo must know of it.
   let mayHave: AppliedObject["outcome"] | undefined;
   for (let count = 1; ; count++) {
@@ -61,8 +61,11 @@ export async function applyObject(
     if (answer.code < 300) {
       const outcome = mayHave ?? outcomeOf(answer, base, options);
       if (dryRun) await requirePodsAllowed(api, place, answer.warnings, options.signal);
-      if (dryRun) seen.note(place.path, base, outcome === "unchanged");
-      else seen.note(place.path, parseLive(answer.json), true);
+      if (dryRun) seen.note(place.path, base, outcome === "unchanged" ? settled(object, base) : undefined);
+      else {
+        const live = parseLive(answer.json);
+        seen.note(place.path, live, settled(object, live));
+      }
       return { kind, name, outcome, ...versionIf(dryRun, base, kind) };
     }
     seen.forget(place.path);
@@ -95,21 +98,26 @@ function versionIf(
   return dryRun && base !== undefined ? { version: versionOf(base, kind) } : {};
 }
 
-/**
- * Reads an object that never changes, when it is the very one that was seen to be as wanted: the engine is large, and in every
- * deploy.
- */
+/** Reads an object that this server has seen to be as wanted, and gives it when it is so still: no content is sent to find out. */
 async function readSettled(
   api: Api,
-  { kind, metadata: { namespace, name }, ...rest }: ClusterObject,
+  object: ClusterObject,
   { seen, signal }: ApplyOptions,
 ): Promise<LiveObject | undefined> {
+  const { kind, metadata } = object;
+  const { namespace, name } = metadata;
   const last = seen.get(objectPlace(kind, namespace, name).path);
-  if (!("immutable" in rest) || rest.immutable !== true || last?.there !== true || !last.settled)
-    return undefined;
-  const live = await getObject(api, { kind, namespace, name }, { metadataOnly: true, signal });
-  const same = live?.metadata.uid === last.uid && live.metadata.resourceVersion === last.resourceVersion;
-  return same ? live : undefined;
+  if (last?.there !== true || last.settled === undefined) return undefined;
+  if (last.settled.wanted !== contentOf(object)) return undefined;
+  const metadataOnly = isVersioned(kind);
+  const live = await getObject(api, { kind, namespace, name }, { metadataOnly, signal });
+  return live !== undefined && versionOf(live, kind) === last.settled.version ? live : undefined;
+}
+
+/** What makes `readSettled` find an object again. Never a Deployment: a dry run of it also says what is thought of its pods. */
+function settled(object: ClusterObject, live: Base | undefined): Settled | undefined {
+  if (live === undefined || object.kind === "Deployment") return undefined;
+  return { wanted: contentOf(object), version: versionOf(live, object.kind) };
 }
 
 /** What to write over without asking first; undefined when that is not known. */

@@ -1,3 +1,6 @@
+import { createHash } from "node:crypto";
+import { canonicalJson } from "../../canonical-json.ts";
+import type { ClusterObject } from "../objects.ts";
 import type { LiveObject } from "./objects.ts";
 
 /** More objects than the tentacles that one server is at work on at the same time have. */
@@ -10,9 +13,15 @@ export type Seen =
       readonly there: true;
       readonly uid: string;
       readonly resourceVersion: string;
-      /** It had just the content that was asked for. */
-      readonly settled: boolean;
+      /** Of an object that was as asked for: what was asked for, and what `versionOf` said of it. */
+      readonly settled?: Settled;
     };
+
+export interface Settled {
+  /** See `contentOf`. */
+  readonly wanted: string;
+  readonly version: string;
+}
 
 /**
  * What this server saw last of each object, by its path. It only spares questions: every write names what it is meant for, uid
@@ -21,7 +30,7 @@ export type Seen =
 export interface LastSeen {
   get(path: string): Seen | undefined;
   /** `live` is this tentacle's, or there is none. */
-  note(path: string, live: Pick<LiveObject, "metadata"> | undefined, settled?: boolean): void;
+  note(path: string, live: Pick<LiveObject, "metadata"> | undefined, settled?: Settled): void;
   forget(path: string): void;
 }
 
@@ -29,7 +38,7 @@ export function createLastSeen(): LastSeen {
   const seen = new Map<string, Seen>();
   return {
     get: (path) => seen.get(path),
-    note(path, live, settled = false) {
+    note(path, live, settled) {
       // Last in order: the first one is then the one that was not seen for longest.
       seen.delete(path);
       const { uid, resourceVersion } = live?.metadata ?? {};
@@ -37,11 +46,18 @@ export function createLastSeen(): LastSeen {
         path,
         uid === undefined || resourceVersion === undefined
           ? { there: false }
-          : { there: true, uid, resourceVersion, settled },
+          : { there: true, uid, resourceVersion, ...(settled !== undefined && { settled }) },
       );
       const [oldest] = seen.keys();
       if (seen.size > CAPACITY && oldest !== undefined) seen.delete(oldest);
     },
     forget: (path) => void seen.delete(path),
   };
+}
+
+/** Equal for objects that ask for the same. One that never changes is named by its content. */
+export function contentOf(object: ClusterObject): string {
+  const { kind, metadata } = object;
+  if (kind === "ConfigMap" && object.immutable === true) return metadata.name;
+  return createHash("sha256").update(canonicalJson(object)).digest("base64");
 }

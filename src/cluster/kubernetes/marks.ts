@@ -1,10 +1,10 @@
 import { gatherMarks, identityOfKey } from "../../exoskeleton/marks.ts";
 import type { Mark } from "../../exoskeleton/registrar.ts";
-import { labels, MANAGER } from "../objects.ts";
+import { labels, MANAGER, TENTACLE_KINDS } from "../objects.ts";
 import { isOwned } from "../ownership.ts";
 import { labelsIn } from "../parse.ts";
 import type { Api } from "./api.ts";
-import { listAll, parseLive, proofOf, TENTACLE_KINDS } from "./objects.ts";
+import { listAll, parseLive, proofOf } from "./objects.ts";
 
 /** The tentacles of which an enclave has objects, by labels that Tentacular itself has set. */
 export async function listMarks(api: Api, enclave: string, signal: AbortSignal): Promise<readonly Mark[]> {

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import type { ObjectKind } from "../objects.ts";
 import type { LabelProof } from "../ownership.ts";
 import type { Api, ApiAnswer } from "./api.ts";
 import { hasSetLabel } from "./managed-fields.ts";
@@ -135,13 +134,3 @@ export async function listAll(
   } while (cursor !== undefined);
   return items;
 }
-
-/** The kinds that a tentacle is made of. */
-export const TENTACLE_KINDS = [
-  "ConfigMap",
-  "Secret",
-  "ServiceAccount",
-  "Service",
-  "NetworkPolicy",
-  "Deployment",
-] as const satisfies readonly ObjectKind[];

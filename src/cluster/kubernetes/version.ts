@@ -13,13 +13,18 @@ const contentSchema = z.looseObject({
   spec: z.looseObject({}).optional(),
 });
 
+/** Is the API server's own version of these one that only a write changes? */
+export function isVersioned(kind: string): boolean {
+  return kind === "ConfigMap" || kind === "Secret";
+}
+
 /** See `PlannedObject`. What holds data has a version of the API server's that only a write changes; others have a status too. */
 export function versionOf(
   { metadata, json }: Pick<LiveObject, "metadata"> & { readonly json?: unknown },
   kind: string,
 ): string {
   const { uid, resourceVersion } = metadata;
-  if (kind === "ConfigMap" || kind === "Secret") return `${uid} ${resourceVersion}`;
+  if (isVersioned(kind)) return `${uid} ${resourceVersion}`;
   const { metadata: about, spec, status: _status, secrets: _tokens, ...rest } = contentSchema.parse(json);
   const { replicas, ...fields } = spec ?? {};
   const isScaled = ownersAt(json, ["spec", "replicas"]).some(({ subresource }) => subresource === "scale");

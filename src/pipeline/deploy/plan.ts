@@ -12,7 +12,7 @@ import type { FilledDependency } from "../../tentacle/tentacle.ts";
 import { type CredentialSet, fillDependency, placeholderCredentials } from "../credentials.ts";
 import type { PipelineDependencies } from "../dependencies.ts";
 import type { PlannedAction } from "../operations.ts";
-import { recordName, type ReleaseRecord } from "../record.ts";
+import { isSettled, recordName, type ReleaseRecord } from "../record.ts";
 import type { StepCall } from "../steps.ts";
 import { withoutVanished } from "../vanished.ts";
 import type { FoundObjects } from "./apply.ts";
@@ -93,7 +93,7 @@ async function planFrom(
   const [tried, recorded, record, inspected] = await Promise.all([
     // What is not recorded is nearly always not there; where something is, the dry run meets it.
     tryOut(likely, written === undefined ? [] : undefined),
-    written === undefined ? [] : deps.cluster.owned(identity, signal),
+    written === undefined ? [] : hasObjects(written) ? undefined : deps.cluster.owned(identity, signal),
     withoutVanished(deps, identity, written, contract, signal),
     Promise.all(
       services.map(async (service) => {
@@ -117,7 +117,12 @@ async function planFrom(
   const outcomeOf = (wanted: AppliedObject["outcome"]) =>
     objects.filter((_, index) => outcomes[index]?.outcome === wanted);
   const isLost = record === undefined && present.some(({ metadata }) => metadata.labels?.[labels.tentacle]);
-  const owned = isLost ? await deps.cluster.owned(identity, signal) : recorded;
+  // What is ours and in no record goes with the first deploy that changes anything.
+  const isSame = outcomes.every(({ outcome }) => outcome === "unchanged");
+  const owned =
+    isLost || (recorded === undefined && !isSame)
+      ? await deps.cluster.owned(identity, signal)
+      : (recorded ?? record?.objects ?? []);
   const wanted = new Set([...objects.map(objectName), `ConfigMap ${recordName(identity)}`]);
   const prune = owned.filter((key) => !wanted.has(objectName({ kind: key.kind, metadata: key })));
   const pending = record?.pending ?? [];
@@ -143,7 +148,7 @@ async function planFrom(
     ...prune.map(({ kind, name }) => ({ action: "delete", object: `${kind} ${name}` }) as const),
   ];
   const hash = planHash({ ...state, record, inspections, objects, found: outcomes, prune });
-  const settled = record?.state === "deployed" && record.operation === undefined && pending.length === 0;
+  const settled = record !== undefined && isSettled(record);
   return {
     record,
     previous,
@@ -161,6 +166,11 @@ async function planFrom(
     hash,
     unchanged: settled && actions.every(({ action }) => action === "unchanged"),
   };
+}
+
+/** Are the objects of the tentacle those in its record? An operation that did not end well may have left others. */
+function hasObjects(record: ReleaseRecord): boolean {
+  return isSettled(record) && record.objects !== undefined;
 }
 
 /** Is this what an operation wanted that was interrupted after its commit? What that counted is not counted again. */

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Lock, Workload } from "../../cluster/cluster.ts";
-import type { ClusterObject } from "../../cluster/objects.ts";
+import { type ClusterObject, labels } from "../../cluster/objects.ts";
 import type { Registration } from "../../exoskeleton/registrar.ts";
 import type { ServiceBackend } from "../../tentacle/cluster-host.ts";
 import { stagesOf } from "../../tentacle/graph.ts";
@@ -170,10 +170,10 @@ interface Committed {
 /** Writes the record of the new version; the journal stays open until what it replaced has ended. */
 async function commit(
   deps: PipelineDependencies,
-  state: Ready & Plan & Provisioned,
+  state: Ready & Plan & Provisioned & Rendered,
   { signal }: StepCall,
 ): Promise<Committed> {
-  const { identity, tentacle, record, reports, unchanged, kind, id, since, caller } = state;
+  const { identity, tentacle, record, reports, objects, unchanged, kind, id, since, caller } = state;
   const revision = record?.revision ?? 0;
   if (unchanged) return { revision, committed: undefined };
   const retained = Object.entries(record?.dependencies ?? {}).map(
@@ -200,6 +200,10 @@ async function commit(
         { service, state: entry, names: { ...names } },
       ]),
     ),
+    // What several tentacles share is owned by none of them.
+    objects: objects
+      .filter(({ metadata }) => metadata.labels?.[labels.tentacle] !== undefined)
+      .map(({ kind: of, metadata: { name } }) => ({ kind: of, name })),
     pending: [...pendingOf(state)],
     operation,
     history: record && withBegun(record, operation).history,
