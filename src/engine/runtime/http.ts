@@ -1,5 +1,5 @@
 import type { RunAnswer } from "../../cluster/cluster.ts";
-import { MAX_BODY, readBody } from "./request-body.ts";
+import { MAX_BODY, readBody, textOf } from "./request-body.ts";
 
 const MAX_TRIGGER = 100;
 
@@ -29,14 +29,14 @@ export async function handle(request: Request, engine: Engine): Promise<Response
   if (request.headers.has("origin")) return refuse(403, "browsers are not served", "Use tntc run.");
   if (request.headers.get("content-type")?.split(";", 1)[0]?.trim().toLowerCase() !== "application/json")
     return refuse(415, "the body is not declared to be JSON", "Send content-type: application/json.");
-  const text = (await readBody(request))?.toString("utf8");
-  if (text === undefined)
+  const sent = await readBody(request);
+  if (sent === undefined)
     return refuse(
       413,
       `the body has more than ${MAX_BODY} bytes`,
       "Keep the data elsewhere, and send where it is.",
     );
-  const body = parseBody(text);
+  const body = parseBody(textOf(sent));
   if (typeof body === "string") return refuse(400, body, 'Send {"input": …}.');
   const answer = await engine.run(body.input, body.trigger);
   return answer === undefined

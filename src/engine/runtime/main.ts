@@ -43,6 +43,8 @@ function serve(address: string, handler: (request: Request) => Promise<Response>
 
 async function main(): Promise<void> {
   const engine = createEngine({ appDir, secrets, log });
+  // The files of the nodes are read while the listener is made.
+  const starting = engine.start();
   // At once, so that who asks for its health hears why it is not ready.
   const servers =
     webhooks === listen
@@ -60,7 +62,7 @@ async function main(): Promise<void> {
       // Whatever still hangs then: the end comes.
       setTimeout(() => exit(0), graceMs + 5_000);
     });
-  await engine.start();
+  await starting;
 }
 
 /** For the engine itself; no webhook's path can be one of these. */

@@ -1,7 +1,7 @@
 import type { RunAnswer } from "../../cluster/cluster.ts";
 import type { Trigger } from "../../tentacle/tentacle.ts";
 import type { EngineLog } from "./log.ts";
-import { MAX_BODY, readBody } from "./request-body.ts";
+import { MAX_BODY, readBody, textOf } from "./request-body.ts";
 import type { Secrets } from "./secrets.ts";
 
 /** A trigger that a call from outside starts. */
@@ -50,7 +50,7 @@ export async function handleWebhook(
 async function isFrom(
   { provider, secret }: WebhookTrigger,
   headers: Headers,
-  body: Buffer,
+  body: Uint8Array,
   secrets: Pick<Secrets, "value">,
 ): Promise<boolean> {
   if (secret === undefined) return true;
@@ -81,8 +81,8 @@ function isWanted({ event, actions }: WebhookTrigger, headers: Headers, input: u
 }
 
 /** JSON where it is declared, else the text; undefined when what is declared is not there. */
-function decode(body: Buffer, contentType: string): unknown {
-  const text = body.toString("utf8");
+function decode(body: Uint8Array, contentType: string): unknown {
+  const text = textOf(body);
   if (!/^application\/(?:[\w.+-]+\+)?json(?:;|$)/i.test(contentType.trim())) return text;
   try {
     return JSON.parse(text);
