@@ -56,6 +56,21 @@ export function loadClientConfig(environment: Environment = processEnvironment()
   };
 }
 
+/**
+ * Has Node keep what it compiles, in a folder of this user's own: in the shared one that it takes by itself, others on this machine
+ * could leave code for us. Where nothing can be kept, it is compiled each time.
+ */
+export function keepCompiled(): void {
+  let folder;
+  try {
+    folder = join(loadClientConfig().cacheDir, "compiled");
+  } catch {
+    // A user without a home.
+    return;
+  }
+  process.getBuiltinModule("node:module").enableCompileCache(folder);
+}
+
 function nonEmpty(text: string | undefined): string | undefined {
   return text === undefined || text === "" ? undefined : text;
 }

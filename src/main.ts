@@ -21,13 +21,13 @@ if (major < requiredNode.major || (major === requiredNode.major && minor < requi
   writeOut(`${packageVersion()}\n`);
 } else if (process.argv.length === 3 && process.argv[2] === "mcp") {
   // What MCP clients start, each time they start themselves: without the command line's parser, which has nothing to do.
-  process.getBuiltinModule("node:module").enableCompileCache();
+  (await import("./environment.ts")).keepCompiled();
   // What zod reads when it is loaded (`z.config`): a check that is compiled first is slower, as long as it is made only a few times.
   Object.assign(globalThis, { __zod_globalConfig: { jitless: true } });
   const { serveMcp } = await import("./cli/serve-mcp.ts");
   await serveMcp();
 } else {
-  process.getBuiltinModule("node:module").enableCompileCache();
+  (await import("./environment.ts")).keepCompiled();
   const { runCli } = await import("./cli/run-cli.ts");
   process.exitCode = await runCli(process.argv.slice(2));
 }

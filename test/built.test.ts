@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -48,6 +48,19 @@ it("finds the package's files", async () => {
   expect(manifest).toMatchObject({ version: stdout.trim() });
   const config = await node(process.execPath, [program, "mcp", "config", "--client", "cursor", "-o", "json"]);
   expect(config.stdout).toContain(JSON.stringify(program));
+});
+
+it("keeps what was compiled in a folder of the user's own, and says nothing where it cannot", async () => {
+  const folder = await emptyFolder();
+  const { NODE_COMPILE_CACHE: _, ...env } = process.env;
+  const help = (cache: string) =>
+    node(process.execPath, [program, "--help"], { env: { ...env, XDG_CACHE_HOME: cache, TMPDIR: folder } });
+  const first = await help(join(folder, "cache"));
+  expect(await readdir(folder)).toEqual(["cache"]);
+  expect(await readdir(join(folder, "cache/tentacular/compiled"))).toHaveLength(1);
+  // A file stands where the folder should be.
+  expect(await help(program)).toEqual(first);
+  expect(first.stderr).toBe("");
 });
 
 it("says on an old Node which it needs, before it loads anything", async () => {

@@ -15,7 +15,7 @@ interface Used {
 
 /** What the server's core holds after many deploys, against after a few: it runs in this process, which keeps nothing of them itself. */
 export async function run({ quick }: GroupOptions): Promise<Findings> {
-  const many = quick ? 250 : 5_000;
+  const many = quick ? 150 : 5_000;
   const world = await startWorld();
   try {
     const errors = await deployAll(world, FEW);

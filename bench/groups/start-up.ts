@@ -29,7 +29,12 @@ export async function run({ quick }: GroupOptions): Promise<Findings> {
   const { bin } = packageSchema.parse(JSON.parse(await readFile(join(root, "package.json"), "utf8")));
   const program = join(root, bin.tntc);
   const folder = await mkdtemp(join(tmpdir(), "tentacular-bench-"));
-  const base = { PATH: process.env.PATH, XDG_STATE_HOME: folder, XDG_CONFIG_HOME: folder };
+  const base = {
+    PATH: process.env.PATH,
+    XDG_STATE_HOME: folder,
+    XDG_CONFIG_HOME: folder,
+    XDG_CACHE_HOME: folder,
+  };
   const server = await startServe({
     environment: { ...base, TENTACULAR_LOG_LEVEL: "silent", TENTACULAR_HTTP_PORT: "0" },
   });
