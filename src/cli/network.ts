@@ -171,7 +171,7 @@ const phrases: readonly Phrase[] = [
   {
     codes: ["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"],
     text: "it closed the connection",
-    hint: "Try again; behind a proxy, check that it passes event streams.",
+    hint: "Try again. Check whether the address begins with http: where the server speaks https; behind a proxy, that it passes event streams.",
     before: false,
   },
   {

@@ -14,6 +14,8 @@ export interface ServerUrl {
   readonly url: string;
   /** The client gets its token from the server's OpenID provider: no token is configured. */
   readonly oauth?: boolean | undefined;
+  /** PEM file of the authority behind its certificate, where that is one of the operator's own. */
+  readonly ca?: string | undefined;
 }
 
 export interface ClientConfig {
@@ -58,13 +60,21 @@ export function clientConfig(client: McpClient, server: ServerCommand | ServerUr
   const entry =
     "url" in server
       ? server.oauth === true
-        ? oauthEntry(client, server.url)
-        : tokenEntry(client, server.url)
+        ? oauthEntry(client, server)
+        : tokenEntry(client, server)
       : localEntry(client, server);
   const config = client === "vscode" ? { servers: entry, ...inputs(server) } : { mcpServers: entry };
   const { path, hint } = places[client];
   const login = "url" in server && server.oauth === true ? `\n${logins[client]}` : "";
-  return { text: `${JSON.stringify(config, null, 2)}\n`, path, hint: `${hint}${login}` };
+  const trust = "url" in server && server.ca !== undefined ? `\n${trusting(client, server.ca)}` : "";
+  return { text: `${JSON.stringify(config, null, 2)}\n`, path, hint: `${hint}${login}${trust}` };
+}
+
+/** How the client comes to trust an authority that this machine need not know. */
+function trusting(client: McpClient, ca: string): string {
+  return client === "claude-desktop"
+    ? `The entry names the authority of the server's certificate, ${ca}.`
+    : `The server's certificate comes from the authority in ${ca}: add that to those the system trusts, or set NODE_EXTRA_CA_CERTS=${ca} where the client is started.`;
 }
 
 /** The variable that a client takes the token from, so that its file does not hold it. */
@@ -78,10 +88,12 @@ function localEntry(client: McpClient, { command, args, env }: ServerCommand) {
 }
 
 /** All four find the provider by what the server answers to a call without a token (RFC 9728). */
-function oauthEntry(client: McpClient, url: string) {
+function oauthEntry(client: McpClient, { url, ca }: ServerUrl) {
   switch (client) {
-    case "claude-desktop":
-      return { tentacular: { command: "npx", args: ["-y", "mcp-remote", url] } };
+    case "claude-desktop": {
+      const env = ca === undefined ? {} : { env: { NODE_EXTRA_CA_CERTS: ca } };
+      return { tentacular: { command: "npx", args: ["-y", "mcp-remote", url], ...env } };
+    }
     case "cursor":
       return { tentacular: { url } };
     case "claude-code":
@@ -90,7 +102,7 @@ function oauthEntry(client: McpClient, url: string) {
   }
 }
 
-function tokenEntry(client: McpClient, url: string) {
+function tokenEntry(client: McpClient, { url, ca }: ServerUrl) {
   switch (client) {
     case "claude-desktop":
       // Its file knows commands only, and gives them no environment but what stands here.
@@ -98,7 +110,10 @@ function tokenEntry(client: McpClient, url: string) {
         tentacular: {
           command: "npx",
           args: ["-y", "mcp-remote", url, "--header", "Authorization:${AUTHORIZATION}"],
-          env: { AUTHORIZATION: "Bearer <the token>" },
+          env: {
+            AUTHORIZATION: "Bearer <the token>",
+            ...(ca !== undefined && { NODE_EXTRA_CA_CERTS: ca }),
+          },
         },
       };
     case "claude-code":

@@ -94,6 +94,20 @@ it.each(mcpClients)("prints for %s what its documentation asks for, here and els
     documented[client].parse(JSON.parse(clientConfig(client, where).text));
 });
 
+it.each(mcpClients)("says to %s which authority of the operator's own to trust", (client) => {
+  for (const oauth of [true, false]) {
+    const server = { url: "https://tentacular.internal/mcp", oauth, ca: "/etc/ssl/team.pem" };
+    const { text, hint } = clientConfig(client, server);
+    expect(hint).toContain("/etc/ssl/team.pem");
+    const entry = /"NODE_EXTRA_CA_CERTS": "\/etc\/ssl\/team.pem"/;
+    if (client === "claude-desktop") expect(text).toMatch(entry);
+    else {
+      expect(text).toBe(clientConfig(client, { url: server.url, oauth }).text);
+      expect(hint).toContain("NODE_EXTRA_CA_CERTS=/etc/ssl/team.pem");
+    }
+  }
+});
+
 it.each(mcpClients)("configures no token for %s where it logs in at the provider", (client) => {
   const { text, hint } = clientConfig(client, { url: "https://tentacular.example.com/mcp", oauth: true });
   expect(text).not.toMatch(/authorization|token|inputs|env/i);

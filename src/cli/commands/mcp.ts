@@ -1,5 +1,7 @@
+import { resolve } from "node:path";
 import { InvalidInput } from "../../errors.ts";
 import { programFile } from "../../package-files.ts";
+import type { Target } from "../environments/target.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
 import type { CommandIo } from "../io.ts";
 
@@ -24,7 +26,8 @@ export async function config(
     throw new InvalidInput(`${asked.client} is no client that tntc knows`, {
       hint: `Known: ${mcpClients.join(", ")}.`,
     });
-  const { server, saidBy, environment } = asked.url === undefined ? io.target() : { server: asked.url };
+  const { server, ca, saidBy, environment }: Partial<Target> =
+    asked.url === undefined ? io.target() : { server: asked.url };
   if (server === undefined && asked.oauth === true)
     throw new InvalidInput("a server that the client starts itself asks nobody to log in", {
       hint: "Leave --oauth out, or name the server that runs elsewhere: --url URL or --env NAME.",
@@ -33,7 +36,7 @@ export async function config(
     client,
     server === undefined
       ? { command: process.execPath, args: [programFile(), "mcp"] }
-      : { url: serverUrl(server).href, oauth: asked.oauth },
+      : { url: serverUrl(server).href, oauth: asked.oauth, ca: ca === undefined ? undefined : resolve(ca) },
   );
   await io.output.result(JSON.parse(text), () => text);
   const chosen =
