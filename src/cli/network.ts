@@ -26,7 +26,7 @@ interface Named {
   /** Found through the state folder: the server of `tntc up` on this machine. */
   readonly local: boolean;
   /** Where the token comes from. */
-  readonly token: "none" | "file" | "login";
+  readonly token: TokenKind;
 }
 
 /** A `fetch` that remembers what went wrong on the way, whatever its caller makes of it. */
@@ -78,6 +78,9 @@ function networkFailure(error: unknown, { url, local }: Named): NetworkFailure {
   };
 }
 
+/** `given`: just now, to be stored if the server takes it. */
+export type TokenKind = "none" | "file" | "login" | "given";
+
 /** What an HTTP status of 400 or more means to the caller. */
 function statusFailure(status: number, { url, local, token }: Named): NetworkFailure | undefined {
   const failure = (error: TentacularError): NetworkFailure => ({ error: () => error });
@@ -92,7 +95,9 @@ function statusFailure(status: number, { url, local, token }: Named): NetworkFai
             ? "Start `tntc up` again: it writes a new token."
             : token === "file"
               ? "Name the file with your token (`--token-file FILE`, TNTC_TOKEN_FILE), or log in instead: `tntc login`."
-              : "Log in: `tntc login`.",
+              : token === "given"
+                ? "Nothing was stored. Ask its operator for a token that it knows."
+                : "Log in: `tntc login`.",
         },
       ),
     );

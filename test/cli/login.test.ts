@@ -213,6 +213,7 @@ describe("with a token", () => {
     });
     expect({ code, stdout }).toEqual({ code: 8, stdout: "" });
     expect(stderr).not.toContain("wrong-token-of-mine");
+    expect(stderr).toContain("does not accept the token (HTTP 401)\nhint: Nothing was stored.");
     expect(await readdir(state)).toEqual([]);
   });
 

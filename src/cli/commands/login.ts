@@ -25,7 +25,10 @@ export async function login(options: LoginOptions, io: CommandIo): Promise<ExitC
     options.tokenStdin === true
       ? tokenLogin(server, await readStdin())
       : await interactive(found.url, server, options.clientId ?? DEFAULT_CLIENT, io);
-  const token = { what: "login", token: () => Promise.resolve(got.token) } as const;
+  const token = {
+    what: got.kind === "token" ? "given" : "login",
+    token: () => Promise.resolve(got.token),
+  } as const;
   // What the server does not take is not stored.
   const caller = await askWho({ ...found, token }, io.signal);
   await createLogins(io.config.stateDir).write(got);

@@ -1,11 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { InvalidInput } from "../../errors.ts";
-import { AccessDenied, NoConnection } from "../network.ts";
+import { AccessDenied, NoConnection, type TokenKind } from "../network.ts";
 import type { Login, OAuthLogin } from "./logins.ts";
 
 /** Where the token of a call comes from; `what` names it for people. */
 export interface TokenSource {
-  readonly what: "none" | "file" | "login";
+  readonly what: TokenKind;
   token(): Promise<string | undefined>;
 }
 
