@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { counted } from "../../src/counted.ts";
 import type { Drift } from "../../src/exoskeleton/registrar.ts";
 
 const count = z.number().int().default(0);
@@ -46,7 +47,7 @@ export function readStatus(json: unknown, ageMs: number, className: string | und
     [stats.namespacesSelected === 0 && stats.namespacesIgnored === 0, "it selects no namespace"],
     [
       stats.podEntryRenderFailures > 0,
-      `for ${stats.podEntryRenderFailures} pod(s) no valid identity came out: is the trust domain SPIRE's?`,
+      `for ${counted(stats.podEntryRenderFailures, "pod")} no valid identity came out: is the trust domain SPIRE's?`,
     ],
     [
       stats.entryFailures > 0,
