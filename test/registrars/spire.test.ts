@@ -315,7 +315,7 @@ describe("what the SPIRE controller manager says of an identity", () => {
     [{ ...well, podsSelected: 0, entriesToSet: 0 }, /^$/],
     [{ namespacesIgnored: 1 }, /^the SPIRE controller manager ignores[^,]*$/],
     [{}, /^it selects no namespace$/],
-    [{ ...well, podEntryRenderFailures: 2 }, /^for 2 pod\(s\) no valid identity came out/],
+    [{ ...well, podEntryRenderFailures: 2 }, /^for 2 pods no valid identity came out/],
     [{ ...well, entryFailures: 1 }, /^SPIRE server did not take 1 of 1 entries/],
     [{ ...well, entriesMasked: 1 }, /^1 of its entries are masked/],
   ])("is put into words: %j", (stats, words) => {
