@@ -50,12 +50,17 @@ export async function callWithSteps<T extends { readonly steps: readonly { step:
   {
     idempotent = false,
     tentacle = args,
-  }: { readonly idempotent?: boolean; readonly tentacle?: Readonly<Record<string, unknown>> } = {},
+    keepsNotes = false,
+  }: {
+    readonly idempotent?: boolean;
+    readonly tentacle?: Readonly<Record<string, unknown>>;
+    readonly keepsNotes?: boolean;
+  } = {},
 ): Promise<Answer<T>> {
   let [url, isBegun]: [string | undefined, boolean] = [undefined, false];
   const call = async (server: ServerConnection): Promise<Answer<T>> => {
     url = server.url;
-    const lines = createStepLines(io.output, widthOf(process.stderr));
+    const lines = createStepLines(io.output, { columns: widthOf(process.stderr), keepsNotes });
     try {
       const options = {
         signal: io.signal,

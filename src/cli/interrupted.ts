@@ -35,6 +35,11 @@ export function interruptedCall(call: InterruptedCall): Interrupted {
   const { tool, args, name, url, isBegun, idempotent, typed } = call;
   if (url === undefined) return new Interrupted("nothing was asked of the server yet", "");
   if (args.dry_run === true) return new Interrupted("a plan writes nothing", "");
+  if (tool === "repair" && typeof name !== "string")
+    return new Interrupted(
+      `the repair at ${url} ends with the tentacle that it is at`,
+      `The same command again goes on with the others. See how they are: tntc list${typed}.`,
+    );
   const isOrphan = args.orphan === true;
   const what = typeof name === "string" ? `${tool} of ${name}` : tool;
   const look = typeof name !== "string" ? "tntc list" : isOrphan ? "tntc gc" : `tntc status ${plain(name)}`;

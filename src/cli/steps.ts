@@ -15,11 +15,22 @@ export interface StepLines {
 
 const nameWidth = 12;
 
-/** Makes the lines on the output's stderr. `columns` is the terminal's width. */
-export function createStepLines(output: Output, columns = 80, now: () => number = Date.now): StepLines {
+export interface StepLinesOptions {
+  /** Of the terminal. */
+  readonly columns?: number;
+  readonly now?: () => number;
+  /** The last word on a step stays on its line: for steps that are operations of their own. */
+  readonly keepsNotes?: boolean;
+}
+
+/** Makes the lines on the output's stderr. */
+export function createStepLines(
+  output: Output,
+  { columns = 80, now = Date.now, keepsNotes = false }: StepLinesOptions = {},
+): StepLines {
   const style = output.noteStyle;
   const shown = new Set<string>();
-  let current: { readonly step: string; readonly since: number } | undefined;
+  let current: { readonly step: string; readonly since: number; note: string } | undefined;
 
   const erase = () => {
     if (output.live) output.progress("\r\u001b[K");
@@ -29,7 +40,8 @@ export function createStepLines(output: Output, columns = 80, now: () => number 
   const complete = () => {
     if (current === undefined) return;
     erase();
-    line(style.green("✓"), current.step, duration(now() - current.since));
+    const note = keepsNotes && current.note !== "" ? `  ${current.note}` : "";
+    line(style.green("✓"), current.step, `${duration(now() - current.since)}${note}`);
     current = undefined;
   };
 
@@ -38,11 +50,12 @@ export function createStepLines(output: Output, columns = 80, now: () => number 
       const [step = "", ...notes] = plain(message).replaceAll("\n", " ").split(": ");
       if (step !== current?.step) {
         complete();
-        current = { step, since: now() };
+        current = { step, since: now(), note: "" };
         shown.add(step);
       }
+      current.note = notes.join(": ");
       if (!output.live) return;
-      const note = notes.join(": ").slice(0, Math.max(0, columns - nameWidth - 6));
+      const note = current.note.slice(0, Math.max(0, columns - nameWidth - 6));
       erase();
       output.progress(`  ${style.cyan("·")} ${step.padEnd(nameWidth)} ${style.dim(note)}`);
     },

@@ -14,7 +14,8 @@ const PAGE = 200;
 
 /**
  * Repairs, one after another, every tentacle of an enclave of which an operation was interrupted or something differs, and
- * goes on past those that fail; `onError` gets why. It ends with its caller, after the tentacle that it is at.
+ * goes on past those that fail; `onError` gets why. It ends with its caller, after the tentacle that it is at: the last that it
+ * tells of each tentacle is what came of it, so that an early end hides nothing.
  */
 export async function repairAll(
   operations: Pick<Operations, "list" | "repair">,
@@ -42,12 +43,14 @@ export async function repairAll(
         },
       );
       if (isTouched(result)) touched.push(picked(result));
+      call.progress?.({ ...event, message: outcomeOf(result) });
     } catch (thrown) {
       call.signal.throwIfAborted();
       const error = toTentacularError(thrown, `repairing ${name}`);
       onError(error);
       const problem = `${error.message}. ${error.hint}`;
       touched.push({ name, unfinished: "none", mended: [], failed: [{ item: "repair", problem }] });
+      call.progress?.({ ...event, message: `not repaired: ${error.message}` });
     }
     steps.push({ step: name, ms: Math.round(performance.now() - started) });
   }
@@ -74,6 +77,15 @@ async function listAll(
 
 function isTouched({ unfinished, mended, failed }: RepairResult): boolean {
   return unfinished !== "none" || mended.length > 0 || failed.length > 0;
+}
+
+function outcomeOf({ unfinished, mended, failed }: RepairResult): string {
+  const parts = [
+    ...(unfinished === "none" ? [] : [`an interrupted operation was ${unfinished}`]),
+    ...(mended.length === 0 ? [] : [`mended ${mended.join(", ")}`]),
+    ...failed.map(({ item, problem }) => `failed ${item}: ${problem}`),
+  ];
+  return parts.length === 0 ? "nothing differed" : parts.join("; ");
 }
 
 function picked({ name, unfinished, mended, failed }: RepairResult): RepairedTentacle {

@@ -1,13 +1,16 @@
+import { spawn } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { postgresNames } from "../../registrars/postgres/names.ts";
+import { historySchema } from "../../src/cli/results.ts";
 import { createIdentity } from "../../src/tentacle/identity.ts";
 import type { TestDatabase } from "../registrars/postgres-server.ts";
+import { eventually } from "../support/eventually.ts";
 import { ECHO, freshName, serviceEnvironment, workflowOf } from "../support/platform.ts";
 import { startUp, type Up } from "./serve.ts";
-import { tntc } from "./tntc.ts";
+import { binary, tntc } from "./tntc.ts";
 
 const services = inject("services");
 const reason = services.postgres.available ? undefined : services.postgres.reason;
@@ -96,6 +99,66 @@ describe.skipIf(reason !== undefined)("what is done to all tentacles of an encla
     const again = await run("repair");
     expect(again.code).toBe(0);
     expect(again.stdout).toMatch(/: nothing differed\n\d+ tentacles looked at\. Nothing is left to do\.\n$/);
+  });
+
+  /** Starts a command and interrupts it as soon as stderr matches. */
+  async function interruptAt(said: RegExp, ...args: string[]) {
+    const child = spawn(process.execPath, [binary, ...args, "-e", enclave], {
+      env: { PATH: process.env.PATH, ...up.env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let [stdout, stderr] = ["", ""];
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text;
+      // A second signal would end it at once.
+      if (said.test(stderr) && !child.killed) child.kill("SIGINT");
+    });
+    const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+    return { code, stdout, stderr };
+  }
+
+  it("a rotation of all that is interrupted prints what is done, and names what it did not come to", async () => {
+    const { code, stdout, stderr } = await interruptAt(
+      /Rotating the credentials of foreign/,
+      "rotate",
+      "--all",
+    );
+    expect({ code, stderr }).toMatchObject({ code: 130 });
+    expect(stdout).toMatch(/^Rotated first in enclave /);
+    expect(stderr).toMatch(/warning: not begun: (?:last, )?whole\n/);
+    expect(stderr).toMatch(/interrupted: the rotate of (?:foreign|last) (?:goes|may go) on at /);
+    // It goes on at the server to its end.
+    await eventually(async () => {
+      for (const name of ["foreign", "last"]) {
+        const { history } = historySchema().parse(
+          JSON.parse((await run("history", name, "-o", "json")).stdout),
+        );
+        expect(history.at(-1)?.outcome).toBe("done");
+        expect((await run("status", name)).stdout).not.toContain("running");
+      }
+    });
+  });
+
+  it("a repair of all that is interrupted has said what it mended, and the same command goes on with the rest", async () => {
+    const [first, last] = [await lockOut("first"), await lockOut("last")];
+    const held = Promise.withResolvers<undefined>();
+    const mutex = database.root.begin(async (sql) => {
+      // Whoever mends this login waits for it.
+      await sql`ALTER ROLE ${sql(last)} CONNECTION LIMIT 3`;
+      await held.promise;
+      await sql`ROLLBACK`;
+    });
+    const { code, stdout, stderr } = await interruptAt(/✓ foreign/, "repair");
+    held.resolve(undefined);
+    await mutex;
+    expect({ code, stdout }).toEqual({ code: 130, stdout: "" });
+    expect(stderr).toContain(`mended postgres: login ${first} may not log in`);
+    expect(stderr).toMatch(/interrupted: the repair at \S+ ends with the tentacle that it is at\n/);
+    await eventually(async () => {
+      expect(await run("repair")).toMatchObject({ code: 0 });
+    });
+    expect(await loginsOf("last")).toEqual([last]);
   });
 
   it("a rotation of all goes on past one that fails, and reports each", async () => {

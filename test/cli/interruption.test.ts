@@ -164,8 +164,8 @@ it.each([
   [
     "a repair of all",
     { tool: "repair", name: undefined, idempotent: true },
-    `the repair goes on at ${url}`,
-    "See how it goes on, or ended: tntc list --env prod. The same command again waits for its end.",
+    `the repair at ${url} ends with the tentacle that it is at`,
+    "The same command again goes on with the others. See how they are: tntc list --env prod.",
   ],
 ])("says of %s what becomes of it", (_what, given, message, hint) => {
   const interrupted = interruptedCall({ ...call, ...given });

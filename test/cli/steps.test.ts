@@ -4,7 +4,7 @@ import { createStepLines } from "../../src/cli/steps.ts";
 import { createStyle } from "../../src/cli/style.ts";
 
 /** The lines as written, with a clock that is told the time. */
-function lines(live: boolean) {
+function lines(live: boolean, keepsNotes = false) {
   let written = "";
   let time = 0;
   const style = createStyle(false);
@@ -19,7 +19,7 @@ function lines(live: boolean) {
     progress: (text) => (written += text),
     warn: () => {},
   };
-  const steps = createStepLines(output, 40, () => time);
+  const steps = createStepLines(output, { columns: 40, now: () => time, keepsNotes });
   return { steps, at: (ms: number) => (time = ms), written: () => written };
 }
 
@@ -46,6 +46,15 @@ it("rewrites the line of the running step on a terminal, never wider than it is"
   expect(shown.split("\n").every((line) => line.length <= 40)).toBe(true);
   steps.done([]);
   expect(written().endsWith("\r\u001b[K  ✓ register     0 ms\n")).toBe(true);
+});
+
+it("keeps the last word on each step where steps are operations of their own", () => {
+  const { steps, written } = lines(false, true);
+  steps.onProgress({ done: 0, message: "ledger: register: postgres" });
+  steps.onProgress({ done: 0, message: "ledger: mended Deployment ledger was missing" });
+  steps.onProgress({ done: 1, message: "mailer" });
+  steps.failed();
+  expect(written()).toBe("  ✓ ledger       0 ms  mended Deployment ledger was missing\n  ✗ mailer\n");
 });
 
 it("marks the step that failed", () => {

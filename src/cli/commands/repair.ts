@@ -29,7 +29,7 @@ async function all(io: CommandIo): Promise<ExitCode> {
     enclaveArgument(io),
     repairAllSchema,
     ({ url }) => `Repairing what needs it at ${url}`,
-    { idempotent: true },
+    { idempotent: true, keepsNotes: true },
   );
   await io.output.result(structured, () => renderRepairAll(view, io.output.style));
   return view.tentacles.every(({ failed }) => failed.length === 0) ? exitCodes.ok : exitCodes.incomplete;

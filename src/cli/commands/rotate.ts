@@ -35,31 +35,50 @@ function rotate(name: string, dependency: string | undefined, io: CommandIo) {
   );
 }
 
-/** Goes on past a tentacle that fails; not past a server that is gone, as every other would fail the same way. */
+/**
+ * Goes on past a tentacle that fails; not past a server that is gone, as every other would fail the same way. Whatever ends it
+ * early, it reports those that are done, and names those that it did not come to.
+ */
 async function rotateAll(io: CommandIo): Promise<ExitCode> {
   const { style } = io.output;
   const outcomes: { readonly structured: unknown; readonly text: string; readonly exit: ExitCode }[] = [];
-  for (const name of await tentaclesWith(io, hasCredentials)) {
+  const names = await tentaclesWith(io, hasCredentials);
+  const report = async (left: readonly string[]): Promise<void> => {
+    await io.output.result(
+      outcomes.map(({ structured }) => structured),
+      () => outcomes.map(({ text }) => text).join("\n"),
+    );
+    if (left.length > 0) io.output.warn(`not begun: ${left.join(", ")}`);
+  };
+  for (const [index, name] of names.entries()) {
+    const left = names.slice(index + 1);
     try {
       const { structured, view } = await rotate(name, undefined, io);
       outcomes.push({ structured, text: renderRotate(view, style), exit: exitOf(view) });
     } catch (error) {
-      if (io.signal.aborted || !(error instanceof TentacularError)) throw error;
-      const { report, exitCode } = reportOf(error, `rotating ${name}`);
+      if (io.signal.aborted || !(error instanceof TentacularError)) {
+        await report(left);
+        throw error;
+      }
+      const { report: why, exitCode } = reportOf(error, `rotating ${name}`);
       const isOver = error instanceof NoConnection || error instanceof AccessDenied;
       const exit = isOver ? exitCode : exitCodes.incomplete;
       outcomes.push({
-        structured: { name, error: report },
-        text: renderNotRotated(name, report, style),
+        structured: { name, error: why },
+        text: renderNotRotated(name, why, style),
         exit,
       });
-      if (isOver) break;
+      if (isOver) {
+        await report(left);
+        return worstOf(outcomes);
+      }
     }
   }
-  await io.output.result(
-    outcomes.map(({ structured }) => structured),
-    () => outcomes.map(({ text }) => text).join("\n"),
-  );
+  await report([]);
+  return worstOf(outcomes);
+}
+
+function worstOf(outcomes: readonly { readonly exit: ExitCode }[]): ExitCode {
   return (
     outcomes
       .map(({ exit }) => exit)
