@@ -48,6 +48,16 @@ describe.skipIf(missing !== undefined)("fault 18: a server that starts", () => {
     const finished = await killed(scenarios.redeploy, "after commit");
     const removed = await killed(scenarios.force, "after remove");
 
+    // One that only reads mends nothing, neither now nor while others do.
+    const names = [undone, finished, removed];
+    const records = () =>
+      Promise.all(
+        names.map((name) => readRecord(platform.cluster, createIdentity(enclave, name), freshCall().signal)),
+      );
+    const left = await records();
+    const reader = await startServeProcess({ ...settings(), TENTACULAR_HTTP_READ_ONLY: "true" });
+    expect(await records()).toEqual(left);
+
     const servers = await Promise.all([1, 2].map(() => startServeProcess(settings())));
     await eventually(async () => {
       for (const name of [undone, removed])
@@ -59,8 +69,10 @@ describe.skipIf(missing !== undefined)("fault 18: a server that starts", () => {
       );
       expect(record?.operation).toBeUndefined();
     });
-    servers.forEach((server) => server.signal("SIGTERM"));
-    expect(await Promise.all(servers.map(({ ended }) => ended))).toEqual([0, 0]);
+    for (const server of [reader, ...servers]) server.signal("SIGTERM");
+    expect(await Promise.all([reader, ...servers].map(({ ended }) => ended))).toEqual([0, 0, 0]);
+    const [seen, ...others] = [reader, ...servers].map((server) => server.log().includes("repair at start"));
+    expect({ seen, others: others.includes(true) }).toEqual({ seen: false, others: true });
 
     const status = await platform.operations.status(
       { enclave, name: finished, detail: true, history: true },
