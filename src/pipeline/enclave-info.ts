@@ -1,3 +1,4 @@
+import { createProber } from "../exoskeleton/prober.ts";
 import { limits } from "../tentacle/limits.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
 import { exampleFor, guideFor } from "./example.ts";
@@ -14,12 +15,18 @@ export function createEnclaveInfo(
   deps: PipelineDependencies,
   list: Operations["list"],
 ): (request: EnclaveInfoRequest, call: OperationCall) => Promise<EnclaveInfo> {
+  const prober = createProber(async (signal) => ({ ...(await deps.cluster.probe(signal)), latencyMs: 0 }));
   return async (request, call) => {
     const { signal } = call;
-    const [cluster, exoServices] = await Promise.all([
-      deps.cluster.probe(signal),
+    const [{ available, reason, version }, exoServices] = await Promise.all([
+      prober.glance(signal),
       deps.exoskeleton.flags(signal),
     ]);
+    const cluster = {
+      available,
+      ...(reason !== undefined && { reason }),
+      ...(version !== undefined && { version }),
+    };
     const enclaves = cluster.available ? await deps.cluster.enclaves(signal) : [];
     const enclave = request.enclave ?? deps.defaultEnclave;
     const known = enclaves.some(({ name }) => name === enclave);
