@@ -55,7 +55,7 @@ const recordSchema = z.object({
       id: z.string(),
       since: z.string(),
       caller: z.string().optional(),
-      /** Dependencies of which nothing existed when the first unfinished operation began: safe to undo whole. Empty from the commit on. */
+      /** Dependencies of which nothing was known when the first unfinished operation began: safe to undo whole. Empty from the commit on. */
       absent: z.array(z.string()),
       /** The record is of what it wanted: only what it replaced may have to end yet. */
       committed: z.literal(true).optional(),

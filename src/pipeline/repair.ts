@@ -144,7 +144,7 @@ function mendedIn(
       ...repaired.map((what) => `${service}: ${what}`),
       ...created.map((what) => `${service}: made ${what}`),
     ]),
-    ...abandoned.map((dependency) => `${dependency}: removed what an unfinished deploy left`),
+    ...abandoned.map((dependency) => `${dependency}: removed what an unfinished operation left`),
     ...applied.outcomes.flatMap(({ kind, name, outcome }) => {
       const item = `${kind} ${name}`;
       if (outcome === "unchanged") return [];

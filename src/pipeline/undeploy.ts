@@ -241,11 +241,17 @@ async function unregister(
   };
 }
 
+/**
+ * A removal asks services, too, that the tentacle does not use as far as is known, and some have to make something to look: had
+ * nothing been there before, whatever is there later is to go.
+ */
 function journalOf(
-  { kind, id, since, caller }: Pick<Start, "kind" | "id" | "since" | "caller">,
-  { operation }: ReleaseRecord,
+  { kind, id, since, caller, services }: Found,
+  { operation, dependencies }: ReleaseRecord,
 ): NonNullable<ReleaseRecord["operation"]> {
-  const absent = operation?.absent ?? [];
+  const asked = services.map(({ definition }) => definition.dependency);
+  const unknown = asked.filter((dependency) => !Object.hasOwn(dependencies, dependency));
+  const absent = [...new Set([...(operation?.absent ?? []), ...unknown])];
   return { kind, id, since, absent, ...(caller !== undefined && { caller }) };
 }
 
@@ -256,7 +262,7 @@ function keepsData({ keepsNothing }: RegistrarDefinition): boolean {
 function undeployed(
   deps: PipelineDependencies,
   record: ReleaseRecord,
-  state: Start & Unregistered,
+  state: Found & Unregistered,
 ): ReleaseRecord {
   // As the journal has it, which knows of an operation that was interrupted before this one.
   const { operation, pending: _ended, ...rest } = withBegun(record, journalOf(state, record));

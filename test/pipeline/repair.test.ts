@@ -152,6 +152,30 @@ describe.skipIf(reason !== undefined)("repair", () => {
     expect(status).toMatchObject({ state: "ready", dependencies: [{ state: "retained" }] });
   });
 
+  test("fault 18: what an interrupted undeploy --force made to look into a service that the tentacle does not use goes with the next deploy", async () => {
+    const identity = createIdentity(enclave, "looked-into");
+    const plain = { enclave, workflow: workflowOf("looked-into"), files };
+    await platform.operations.deploy(plain, freshCall());
+    let begun: ReleaseRecord | undefined;
+    const other = await createPlatform({
+      environment: platform.environment,
+      stateDir: platform.stateDir,
+      async observer(edge, step) {
+        if (edge === "before" && step === "unregister")
+          begun = await readRecord(platform.cluster, identity, signal);
+      },
+    });
+    await other.operations.undeploy({ enclave, name: "looked-into", force: true }, freshCall());
+    await other.close();
+    if (begun === undefined) throw new Error("no record");
+    // As its server would have left both, had it died within that step.
+    await writeRecord(platform.cluster, identity, begun, signal);
+    const registrar = await platform.exoskeleton.require(POSTGRES).registrar();
+    await registrar.register(identity, undefined, { signal });
+    await platform.operations.deploy(plain, freshCall());
+    expect(await existsInPostgres(identity)).toBe(false);
+  });
+
   describe("fault 18: what an interrupted undeploy --force had removed is not called retained", () => {
     async function halfRemoved(name: string): Promise<Identity> {
       const identity = createIdentity(enclave, name);

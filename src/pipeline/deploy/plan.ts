@@ -35,7 +35,7 @@ export interface Plan {
   readonly inspections: Readonly<Record<string, Inspection>>;
   /** Managed dependencies that the contract no longer names and that still have access, or may have. */
   readonly dropped: readonly string[];
-  /** Managed dependencies that only an unfinished deploy began and the contract no longer names. */
+  /** Managed dependencies that only an unfinished operation touched and the contract does not name. */
   readonly abandoned: readonly string[];
   /** Objects of this tentacle that the new version no longer has. */
   readonly prune: readonly ObjectKey[];
@@ -142,7 +142,8 @@ async function planFrom(
       (dependency) => ({ action: "retain", object: `${dependency} (no longer in the contract)` }) as const,
     ),
     ...abandoned.map(
-      (dependency) => ({ action: "delete", object: `${dependency} (left by an unfinished deploy)` }) as const,
+      (dependency) =>
+        ({ action: "delete", object: `${dependency} (left by an unfinished operation)` }) as const,
     ),
     ...outcomes.map(objectAction),
     ...prune.map(({ kind, name }) => ({ action: "delete", object: `${kind} ${name}` }) as const),

@@ -115,7 +115,7 @@ async function undoAbandoned(
     const [first] = failed;
     if (first !== undefined)
       throw new Unavailable(
-        `what an unfinished deploy left of ${dependency} could not be removed: ${first.item} ${first.problem}`,
+        `what an unfinished operation left of ${dependency} could not be removed: ${first.item} ${first.problem}`,
         {
           reason: "failed",
           hint: "Repeat the call when the cause is gone: it goes on there.",
