@@ -7,6 +7,8 @@ import { freePort } from "../../src/embedded/port.ts";
 import { type Unavailable, Unavailable as UnavailableError } from "../../src/errors.ts";
 import type { Call, Registrar } from "../../src/exoskeleton/registrar.ts";
 import { createIdentity } from "../../src/tentacle/identity.ts";
+import { eventually } from "../support/eventually.ts";
+import { startFaultProxy } from "../support/fault-proxy.ts";
 import { createTestDatabase, type TestDatabase } from "./postgres-server.ts";
 
 const server = inject("services").postgres;
@@ -190,6 +192,31 @@ describe.skipIf(!server.available)("Postgres registrar when things go wrong", ()
         facts: { logins: 1 },
       });
     });
+  });
+
+  test("fault 22: a session whose statement broke off half way keeps the lock from nobody for long", async () => {
+    const { host, port } = database.settings;
+    const proxy = await startFaultProxy({ host, port });
+    const cut = await database.registrar({ host: proxy.host, port: proxy.port });
+    const gone = new AbortController();
+    await withTentacle("broken-off", async (identity) => {
+      // The statement arrives, and the values that belong to it do not.
+      const begun = proxy.begin({ kind: "silence" }, /\["CREATE ROLE /);
+      const cutOff = cut.register(identity, undefined, { signal: gone.signal });
+      await begun;
+      gone.abort(new Error("its server died"));
+      await expect(cutOff).rejects.toThrow("its server died");
+      const stuck = () => database.root`
+        SELECT FROM pg_stat_activity WHERE datname = ${database.settings.database}
+          AND state = 'active' AND wait_event = 'ClientRead'`;
+      await eventually(async () => expect(await stuck()).toHaveLength(1));
+      await eventually(async () => {
+        await registrar.register(identity, undefined, { signal: AbortSignal.timeout(3_000) });
+      });
+      expect(await stuck()).toHaveLength(0);
+    });
+    await cut.close();
+    await proxy.close();
   });
 
   test("a call that is cancelled while it waits for the lock writes nothing", async () => {
