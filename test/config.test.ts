@@ -1,7 +1,7 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { loadServerConfig } from "../src/config.ts";
 import { loadClientConfig } from "../src/environment.ts";
@@ -143,7 +143,9 @@ describe("server configuration", () => {
   });
 
   test("a secret may come from a file, not from both", () => {
-    const file = join(mkdtempSync(join(tmpdir(), "tentacular-config-")), "key");
+    const folder = mkdtempSync(join(tmpdir(), "tentacular-config-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, "key");
     writeFileSync(file, "from a file\n");
     const settings = { TENTACULAR_FRUIT_HOST: "h", TENTACULAR_FRUIT_KEY_FILE: file };
     expect(load(settings).services.fruit).toMatchObject({ settings: { key: "from a file" } });
