@@ -12,7 +12,7 @@ import { closeGaps, readGaps } from "./hardening.ts";
 import { locked } from "./lock.ts";
 import { adminSchema, newLoginName, postgresNames, type PostgresNames } from "./names.ts";
 import { revertCreated } from "./remove.ts";
-import { readState } from "./state.ts";
+import { isRenamed, readState } from "./state.ts";
 import { createLogin } from "./statements.ts";
 
 /** See `Registrar.register`. With nothing to mend, it reads and logs in, and writes nothing. */
@@ -105,7 +105,9 @@ async function mend(
   return locked(sql, adminSchema(context.installation), async () => {
     const found: Difference[] = [];
     const [gaps, first] = await settleAll([closeGaps(sql, context.log), readState(sql, names)]);
-    for (let pass = 1, state = first; ; pass++, state = await readState(sql, names)) {
+    // Nothing is renamed by what is mended.
+    const finding = { renamed: isRenamed(first, names) };
+    for (let pass = 1, state = first; ; pass++, state = await readState(sql, names, finding)) {
       refuseForeign(state, names);
       const now = differences(state, names, current);
       // Already there when the connection was cut after a commit, and this is the second try.

@@ -68,14 +68,34 @@ export interface State {
   readonly connect: boolean;
 }
 
-/** Reads the state in one query of the catalogs; takes no lock that a tentacle could hold. */
-export async function readState(sql: Sql, names: PostgresNames): Promise<State> {
+/** The character that follows `_` in the order of names, which is that of bytes. */
+const AFTER_UNDERSCORE = "`";
+
+/** How to find what belongs to a tentacle. */
+export interface Finding {
+  /** Also what has its mark under another name: by reading all marks there are, as the catalogs have no index of them. */
+  readonly renamed: boolean;
+}
+
+/**
+ * Reads the state in one query of the catalogs; takes no lock that a tentacle could hold. Other tentacles make it slower only by
+ * the reading of their marks: everything else goes by an index.
+ */
+export async function readState(
+  sql: Sql,
+  names: PostgresNames,
+  { renamed }: Finding = { renamed: true },
+): Promise<State> {
   const { owner: name, mark, loginMark } = names;
   const [row] = await sql`
     WITH found AS (
-      SELECT * FROM pg_roles r WHERE rolname = ${name} OR r.oid IN (
-        SELECT objoid FROM pg_shdescription
-        WHERE classoid = 'pg_authid'::regclass AND description IN (${mark}, ${loginMark}))
+      SELECT * FROM pg_roles WHERE oid = ANY (ARRAY(
+        SELECT oid FROM pg_roles WHERE rolname = ${name}
+        UNION SELECT oid FROM pg_roles WHERE rolname >= ${`${name}_`} AND rolname < ${`${name}${AFTER_UNDERSCORE}`}
+          AND shobj_description(oid, 'pg_authid') IN (${mark}, ${loginMark})
+        UNION SELECT objoid FROM pg_shdescription
+          WHERE ${renamed} AND classoid = 'pg_authid'::regclass
+            AND (description = ${mark} COLLATE "C" OR description = ${loginMark} COLLATE "C")))
     ), role AS (
       SELECT jsonb_build_object(
         'name', rolname,
@@ -112,10 +132,11 @@ export async function readState(sql: Sql, names: PostgresNames): Promise<State> 
             'grantee', CASE WHEN grantee <> 0 THEN pg_get_userbyid(grantee) END,
             'privilege', privilege_type, 'grantable', is_grantable)), '[]')
           FROM aclexplode(nspacl) WHERE grantee <> nspowner)) AS value
-      FROM pg_namespace
-      WHERE nspname = ${name}
-        OR (NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = ${name})
-          AND obj_description(oid, 'pg_namespace') = ${mark})
+      FROM pg_namespace WHERE oid = ANY (ARRAY(
+        SELECT oid FROM pg_namespace WHERE nspname = ${name}
+        UNION SELECT objoid FROM pg_description
+          WHERE ${renamed} AND NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = ${name})
+            AND classoid = 'pg_namespace'::regclass AND objsubid = 0 AND description = ${mark} COLLATE "C"))
     )
     SELECT
       current_database() AS database,
@@ -123,9 +144,12 @@ export async function readState(sql: Sql, names: PostgresNames): Promise<State> 
       current_user::text AS admin,
       (SELECT coalesce(jsonb_agg(value), '[]') FROM role) AS roles,
       (SELECT coalesce(jsonb_agg(value), '[]') FROM schema) AS schemas,
-      EXISTS (SELECT FROM pg_database d, aclexplode(d.datacl) AS grants, found
+      -- By whoever we grant as. aclexplode would unpack the whole list anew for each of its entries.
+      EXISTS (SELECT FROM pg_database d, found
         WHERE datname = current_database() AND rolname = ${name}
-          AND grantee = found.oid AND privilege_type = 'CONNECT') AS connect`;
+          AND (datacl @> makeaclitem(found.oid, datdba, 'CONNECT', false)
+            OR datacl @> makeaclitem(found.oid, (SELECT oid FROM pg_roles WHERE rolname = current_user),
+              'CONNECT', false))) AS connect`;
   const { roles, schemas, ...rest } = stateSchema.parse(row);
   return {
     ...rest,
@@ -135,6 +159,12 @@ export async function readState(sql: Sql, names: PostgresNames): Promise<State> 
     schema: schemas.find((schema) => schema.name === name),
     renamedSchema: schemas.find((schema) => schema.name !== name)?.name,
   };
+}
+
+/** Is something of it not where its name says? */
+export function isRenamed({ renamedOwner, renamedSchema, logins }: State, { owner }: PostgresNames): boolean {
+  const parts = [renamedOwner, renamedSchema];
+  return parts.some((name) => name !== undefined) || logins.some(({ name }) => !name.startsWith(`${owner}_`));
 }
 
 /** Is there anything of this tentacle? */

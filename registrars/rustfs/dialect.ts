@@ -16,8 +16,11 @@ export interface IdentityDialect {
   readonly callDeadlineMs?: number;
   /** Asks, as administrator, what the other methods will need; throws when it is refused or spoken in vain. */
   check(signal: AbortSignal): Promise<void>;
-  /** Every user and the policy of `tenant`, as they are. */
-  read(tenant: Tenant, signal: AbortSignal): Promise<Found>;
+  /**
+   * Every user and the policy of `tenant`, as they are. Where there are no other users than those `known`, by name, they need not
+   * be searched for among everybody's.
+   */
+  read(tenant: Tenant, signal: AbortSignal, known?: Promise<KnownUsers>): Promise<Found>;
   /** Puts right what `read` found wrong with the policy and the users; says what, a phrase each. */
   mend(tenant: Tenant, found: Found, signal: AbortSignal): Promise<readonly string[]>;
   /** Makes `user` with the policy of `tenant` (which `mend` has seen to), and its keys. */
@@ -31,6 +34,9 @@ export interface IdentityDialect {
   /** An administrator's request made with a tentacle's keys, for the self-test: must be refused. */
   adminCallAs(keys: Keys, signal: AbortSignal): Promise<void>;
 }
+
+/** Undefined: what is known is not enough, unless there is no policy either. */
+export type KnownUsers = readonly string[] | undefined;
 
 export interface Found {
   readonly users: readonly FoundUser[];

@@ -85,7 +85,7 @@ export async function createRustfsRegistrar(
       try {
         return await run(`inspect ${identity.key}`, call, async () => {
           const tenant = tenantOf(identity);
-          const seen = await look(workshop, tenant, call.signal);
+          const seen = await look(workshop, tenant, call.signal, call);
           const inspection = await inspectTenant(workshop, tenant, seen, current, call);
           sights.set(inspection, seen);
           return inspection;

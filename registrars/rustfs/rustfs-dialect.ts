@@ -4,7 +4,7 @@ import { Unavailable } from "../../src/errors.ts";
 import type { Marked } from "../../src/exoskeleton/marks.ts";
 import { type AdminRequest, createAdminApi } from "./admin-api.ts";
 import type { Connection } from "./connection.ts";
-import type { FoundUser, IdentityDialect } from "./dialect.ts";
+import type { FoundUser, IdentityDialect, KnownUsers } from "./dialect.ts";
 import { comparePolicy, policyOf, tenantOfPolicy } from "./policy.ts";
 import { type Tenant, isUserOf } from "./tenant.ts";
 
@@ -63,6 +63,29 @@ export function createRustfsDialect(connection: Connection, bucket: string): Ide
       );
   }
 
+  /** All of them are read for it: the API knows no other way to find those of one tentacle. */
+  async function listUsers(tenant: Tenant, signal: AbortSignal): Promise<readonly FoundUser[]> {
+    const all = usersSchema.parse((await get("list-users", undefined, signal)) ?? {});
+    return Object.entries(all)
+      .filter(([name]) => isUserOf(tenant, name))
+      .map(([name, user]) => foundUser(tenant, name, user));
+  }
+
+  async function readUsers(
+    tenant: Tenant,
+    names: KnownUsers,
+    signal: AbortSignal,
+  ): Promise<readonly FoundUser[]> {
+    if (names === undefined) return listUsers(tenant, signal);
+    const found = await Promise.all(
+      names.map(async (name) => {
+        const user = await get("user-info", { accessKey: name }, signal);
+        return user === undefined ? [] : [foundUser(tenant, name, userSchema.parse(user))];
+      }),
+    );
+    return found.flat();
+  }
+
   return {
     // RustFS 1.0.1 takes a request header `prefix` for the condition s3:prefix. It shows the keys of the whole bucket,
     // not their contents; no policy closes it, a proxy that drops the header does.
@@ -74,14 +97,13 @@ export function createRustfsDialect(connection: Connection, bucket: string): Ide
       await get("info-canned-policy", { name: "tentacular-probe" }, signal);
     },
 
-    async read(tenant, signal) {
-      const [all, policy] = await Promise.all([
-        get("list-users", undefined, signal),
+    async read(tenant, signal, known) {
+      const [all, names, policy] = await Promise.all([
+        known === undefined ? listUsers(tenant, signal) : undefined,
+        known,
         get("info-canned-policy", { name: tenant.base }, signal),
       ]);
-      const users = Object.entries(usersSchema.parse(all ?? {}))
-        .filter(([name]) => isUserOf(tenant, name))
-        .map(([name, user]) => foundUser(tenant, name, user));
+      const users = all ?? (await readUsers(tenant, policy === undefined ? (names ?? []) : names, signal));
       if (policy === undefined) return { users, policy: "absent" };
       return { users, policy: comparePolicy(policySchema.parse(policy).policy, wanted(tenant), tenant) };
     },

@@ -1,7 +1,7 @@
 import { Conflict } from "../../src/errors.ts";
 import type { Logger } from "../../src/log.ts";
 import type { Connection } from "./connection.ts";
-import type { Found, IdentityDialect } from "./dialect.ts";
+import type { Found, IdentityDialect, KnownUsers } from "./dialect.ts";
 import type { BucketState, ObjectStore, TenantRecord } from "./object-store.ts";
 import type { RustfsSettings } from "./settings.ts";
 import type { Tenant } from "./tenant.ts";
@@ -23,12 +23,21 @@ export interface Seen {
   readonly found: Found;
 }
 
-/** Looks, by reads alone; a Conflict when something under the tentacle's names belongs to somebody else. */
-export async function look({ store, dialect }: Workshop, tenant: Tenant, signal: AbortSignal): Promise<Seen> {
+/**
+ * Looks, by reads alone; a Conflict when something under the tentacle's names belongs to somebody else. Where the last operation is
+ * known to have ended well, the record names all users there can be.
+ */
+export async function look(
+  { store, dialect }: Workshop,
+  tenant: Tenant,
+  signal: AbortSignal,
+  { settled = false }: { readonly settled?: boolean | undefined } = {},
+): Promise<Seen> {
+  const reading = store.readRecord(tenant, signal);
   const [bucket, record, found] = await Promise.all([
     store.bucketState(signal),
-    store.readRecord(tenant, signal),
-    dialect.read(tenant, signal),
+    reading,
+    dialect.read(tenant, signal, settled ? reading.then(usersIn) : undefined),
   ]);
   // The record is outside of every tentacle's reach: where it is ours, so is what stands under our names without a mark.
   const isForeign = (owner: string) => owner === "foreign" || (owner === "unmarked" && record === undefined);
@@ -40,4 +49,9 @@ export async function look({ store, dialect }: Workshop, tenant: Tenant, signal:
       hint: "Remove or rename it, or give the two installations that share this object store different buckets and enclaves.",
     });
   return { bucket, record, found: found.policy === "unmarked" ? { ...found, policy: "edited" } : found };
+}
+
+function usersIn(record: TenantRecord | undefined): KnownUsers {
+  const { user, beside } = record?.self_test ?? {};
+  return user === undefined || beside === undefined ? undefined : [user, ...beside];
 }

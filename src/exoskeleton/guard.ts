@@ -27,7 +27,7 @@ export const defaultDeadlines: Deadlines = {
 };
 
 /** Calls of one service at a time: more at once make none of them faster, and each of them late. */
-export const CALLS_AT_ONCE = 8;
+export const CALLS_AT_ONCE = 16;
 
 export interface GuardOptions {
   readonly log: Logger;

@@ -75,6 +75,11 @@ export interface RegisterCall extends Call {
 }
 
 export interface InspectCall extends Call {
+  /**
+   * The last operation on the tentacle ended well, or there was none: a registrar that keeps a record of what it made need not
+   * search for what an interrupted one has left.
+   */
+  readonly settled?: boolean;
   /** Also the facts that take more than a look at the tentacle itself: how much it stores, how full the service is. */
   readonly withSizes?: boolean;
 }

@@ -99,6 +99,33 @@ describe.skipIf(!server.available)("what a self-test of the object store leaves"
     proxy.decide(() => "pass");
   }
 
+  test("the users of everybody are searched only for what an interrupted operation may have left", async () => {
+    const { identity, credentials } = await registered();
+    const listsOf = async (work: () => Promise<unknown>): Promise<number> => {
+      const before = proxy.seen.length;
+      await work();
+      const seen = proxy.seen.slice(before);
+      return seen.filter(
+        ({ path, accessKey }) => path.includes("/list-users") && !accessKey.startsWith("tn-"),
+      ).length;
+    };
+    const settled = { ...call(), settled: true };
+    const nobody = createIdentity("leftovers", `t-${randomBytes(4).toString("hex")}`);
+    expect(await listsOf(() => registrar.inspect(nobody, undefined, settled))).toBe(0);
+    expect(await listsOf(() => registrar.inspect(identity, credentials, settled))).toBe(0);
+    const inspected = await registrar.inspect(identity, credentials, settled);
+    expect(inspected).toMatchObject({ exists: true, drift: [], stale: false });
+    expect(await listsOf(() => registrar.register(identity, credentials, { ...call(), inspected }))).toBe(0);
+
+    await dieAfter(writes[0]?.is ?? (() => false), (dying) => registrar.rotate(identity, credentials, dying));
+    expect((await registrar.inspect(identity, credentials, call())).drift).toHaveLength(1);
+    await admin.call("DELETE", `remove-user?accessKey=${String(credentials.access_key)}`);
+    const gone = await registrar.inspect(identity, credentials, settled);
+    expect(gone).toMatchObject({ exists: true, stale: true });
+    await registrar.unregister(identity, { data: "delete" }, call());
+    expect(await usersOf(identity)).toEqual([]);
+  });
+
   for (const { what, is } of writes)
     for (const next of nexts)
       test(`fault 18: the ${what} of a rotation that was cut off goes with the next ${next.what}`, async () => {

@@ -99,7 +99,8 @@ async function planFrom(
       services.map(async (service) => {
         const { dependency } = service.definition;
         const registrar = await service.registrar();
-        return [dependency, await registrar.inspect(identity, previous[dependency], { signal })] as const;
+        const call = { signal, settled: written === undefined || isSettled(written) };
+        return [dependency, await registrar.inspect(identity, previous[dependency], call)] as const;
       }),
     ),
   ]);
