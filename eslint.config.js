@@ -74,7 +74,7 @@ export default tseslint.config(
     files: ["src/server/**", "src/cli/client.ts", "src/cli/login/resource.ts"],
     rules: { "no-restricted-imports": ["error", { patterns: [noRegistrars, noTools] }] },
   },
-  { files: ["src/environment.ts"], rules: { "no-restricted-syntax": ["error", noStdout] } },
+  { files: ["src/environment.ts", "src/main.ts"], rules: { "no-restricted-syntax": ["error", noStdout] } },
   {
     files: ["src/cli/output.ts", "src/server/stdout.ts"],
     rules: { "no-restricted-syntax": ["error", noProcessEnv] },

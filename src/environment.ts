@@ -1,7 +1,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 
-/** Environment variables by name; `process.env` is read in this file alone, which a command at a terminal loads without the server's settings. */
+/** Environment variables by name; `process.env` is read in this file alone (and once by `main.ts`), which a command at a terminal loads without the server's settings. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What a command at a terminal needs to find its server. */
@@ -54,21 +54,6 @@ export function loadClientConfig(environment: Environment = processEnvironment()
     ),
     color: nonEmpty(environment.NO_COLOR) === undefined,
   };
-}
-
-/**
- * Has Node keep what it compiles, in a folder of this user's own: in the shared one that it takes by itself, others on this machine
- * could leave code for us. Where nothing can be kept, it is compiled each time.
- */
-export function keepCompiled(): void {
-  let folder;
-  try {
-    folder = join(loadClientConfig().cacheDir, "compiled");
-  } catch {
-    // A user without a home.
-    return;
-  }
-  process.getBuiltinModule("node:module").enableCompileCache(folder);
 }
 
 function nonEmpty(text: string | undefined): string | undefined {

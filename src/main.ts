@@ -21,15 +21,32 @@ if (major < requiredNode.major || (major === requiredNode.major && minor < requi
   writeOut(`${packageVersion()}\n`);
 } else if (process.argv.length === 3 && process.argv[2] === "mcp") {
   // What MCP clients start, each time they start themselves: without the command line's parser, which has nothing to do.
-  (await import("./environment.ts")).keepCompiled();
+  keepCompiled();
   // What zod reads when it is loaded (`z.config`): a check that is compiled first is slower, as long as it is made only a few times.
   Object.assign(globalThis, { __zod_globalConfig: { jitless: true } });
   const { serveMcp } = await import("./cli/serve-mcp.ts");
   await serveMcp();
 } else {
-  (await import("./environment.ts")).keepCompiled();
+  keepCompiled();
   const { runCli } = await import("./cli/run-cli.ts");
   process.exitCode = await runCli(process.argv.slice(2));
+}
+
+/**
+ * Has Node keep what it compiles, in a folder of this user's own (the cache folder of `environment.ts`, which would have to be
+ * compiled first): in the shared one that Node takes by itself, others on this machine could leave code for us. Where nothing can be
+ * kept, it is compiled each time.
+ */
+function keepCompiled(): void {
+  const { XDG_CACHE_HOME = "" } = process.env;
+  let cache = XDG_CACHE_HOME;
+  try {
+    if (cache === "") cache = `${process.getBuiltinModule("node:os").homedir()}/.cache`;
+  } catch {
+    // A user without a home.
+    return;
+  }
+  process.getBuiltinModule("node:module").enableCompileCache(`${cache}/tentacular/compiled`);
 }
 
 export {};

@@ -6,9 +6,10 @@ import { NodeError } from "./failure.ts";
 import type { Engine } from "./http.ts";
 import { loadNodes, readCompiled } from "./load.ts";
 import type { EngineLog } from "./log.ts";
-import type { QueueTrigger } from "./queue.ts";
+import { type QueueTrigger, startQueue } from "./queue.ts";
 import { createRunner, type Runner } from "./runner.ts";
 import type { createSecrets } from "./secrets.ts";
+import { handleWebhook } from "./webhook.ts";
 
 const RUNS_AT_ONCE = 32;
 const RUNS_WAITING = 128;
@@ -56,17 +57,13 @@ export function createEngine(options: {
         stops.push(startCron(trigger, log, run));
       }
       if (trigger.type === "queue") {
-        const { startQueue } = await import("./queue.ts");
         const queue = startQueue(trigger.subject, { compiled, pool, secrets, log, run });
         queues = [...queues, queue];
         stops.push(() => queue.stop());
       }
     }
     const webhooks = compiled.triggers.filter((trigger) => trigger.type === "webhook");
-    webhook = async (request) => {
-      const { handleWebhook } = await import("./webhook.ts");
-      return handleWebhook(request, webhooks, { secrets, log, run: runIfRoom });
-    };
+    webhook = (request) => handleWebhook(request, webhooks, { secrets, log, run: runIfRoom });
     waitingFor = undefined;
     const looking = setInterval(() => {
       if (!secrets.refresh()) return;
