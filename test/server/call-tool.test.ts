@@ -70,12 +70,10 @@ describe.each(eras)("a client of the %s protocol", (era) => {
   it("is told at the name of no tool which was meant, and which there are", async () => {
     await withFixtures(async (client) => {
       const names = fixtureTools.map(({ name }) => name).join(", ");
-      await expect(client.call("ecoh\u0007")).rejects.toMatchObject({
-        code: -32_602,
-        message: expect.stringContaining(
-          `No tool is named "ecoh"; nothing was done. Did you mean echo? The tools here: ${names}.`,
-        ),
-      });
+      const message: unknown = expect.stringContaining(
+        `No tool is named "ecoh"; nothing was done. Did you mean echo? The tools here: ${names}.`,
+      );
+      await expect(client.call("ecoh\u0007")).rejects.toMatchObject({ code: -32_602, message });
     });
   });
 
