@@ -8,7 +8,7 @@ import type {
   RegisterCall,
 } from "../../src/exoskeleton/registrar.ts";
 import { createConnection } from "./connection.ts";
-import { explain } from "./errors.ts";
+import { AnsweredError, explain } from "./errors.ts";
 import { createIamDialect } from "./iam-dialect.ts";
 import { inspectTenant } from "./inspect.ts";
 import { createObjectStore } from "./object-store.ts";
@@ -45,8 +45,23 @@ export async function createRustfsRegistrar(
 
   /** What each inspection went by. */
   const sights = new WeakMap<Inspection, Seen>();
-  const sight = async (tenant: Tenant, { inspected, signal }: RegisterCall): Promise<Seen> =>
-    (inspected && sights.get(inspected)) ?? look(workshop, tenant, signal);
+  /** Works by what `inspect` saw, where it was asked just before. */
+  async function bySight<T>(
+    tenant: Tenant,
+    { inspected, signal }: RegisterCall,
+    work: (seen: Seen) => Promise<T>,
+  ): Promise<T> {
+    const seen = inspected && sights.get(inspected);
+    if (seen !== undefined)
+      try {
+        return await work(seen);
+      } catch (error) {
+        signal.throwIfAborted();
+        // It may be so no longer: a request of an operation that failed can arrive late.
+        if (!(error instanceof AnsweredError)) throw error;
+      }
+    return work(await look(workshop, tenant, signal));
+  }
 
   /** Runs one method: refused where the keys are everybody's, its errors put in words. */
   async function run<T>(attempted: string, { signal }: Call, work: () => Promise<T>): Promise<T> {
@@ -76,9 +91,9 @@ export async function createRustfsRegistrar(
     },
 
     register: (identity, previous, call) =>
-      run(`provision ${identity.key}`, call, async () => {
+      run(`provision ${identity.key}`, call, () => {
         const tenant = tenantOf(identity);
-        return provision(workshop, tenant, await sight(tenant, call), previous, call.signal);
+        return bySight(tenant, call, (seen) => provision(workshop, tenant, seen, previous, call.signal));
       }),
 
     async inspect(identity, current, call) {
@@ -98,9 +113,9 @@ export async function createRustfsRegistrar(
     },
 
     rotate: (identity, previous, call) =>
-      run(`rotate the keys of ${identity.key}`, call, async () => {
+      run(`rotate the keys of ${identity.key}`, call, () => {
         const tenant = tenantOf(identity);
-        return rotateUser(workshop, tenant, await sight(tenant, call), previous, call.signal);
+        return bySight(tenant, call, (seen) => rotateUser(workshop, tenant, seen, previous, call.signal));
       }),
 
     retire: (identity, current, call) =>

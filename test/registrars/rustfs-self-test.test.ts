@@ -126,6 +126,20 @@ describe.skipIf(!server.available)("what a self-test of the object store leaves"
     expect(await usersOf(identity)).toEqual([]);
   });
 
+  test("a user that goes between inspect and register, by a request that came late, is no obstacle", async () => {
+    const { identity, credentials } = await registered();
+    await dieAfter(writes[0]?.is ?? (() => false), (dying) => registrar.rotate(identity, credentials, dying));
+    const old = String(credentials.access_key);
+    const late = (await usersOf(identity)).find((name) => name !== old) ?? "";
+    await admin.call("PUT", `set-user-status?accessKey=${late}&status=disabled`);
+    const inspected = await registrar.inspect(identity, credentials, call());
+    await admin.call("DELETE", `remove-user?accessKey=${late}`);
+    const again = await registrar.register(identity, credentials, { ...call(), inspected });
+    expect(again.credentials).toEqual(credentials);
+    expect(await usersOf(identity)).toEqual([old]);
+    await registrar.unregister(identity, { data: "delete" }, call());
+  });
+
   for (const { what, is } of writes)
     for (const next of nexts)
       test(`fault 18: the ${what} of a rotation that was cut off goes with the next ${next.what}`, async () => {
