@@ -1,6 +1,7 @@
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { z } from "zod";
+import { withDeadline } from "../../src/deadline.ts";
 import { readCa, readClientCertificate } from "./address.ts";
 import type { Login, Reach } from "./connection.ts";
 import { keyFromSeed } from "./keys.ts";
@@ -71,33 +72,34 @@ async function converse<T>(
     readCa(reach.caFile),
     readClientCertificate(reach.clientCertificate),
   ]);
-  const patience = AbortSignal.any([signal, AbortSignal.timeout(5_000)]);
-  const tcp = connectTcp({ host: reach.via ?? host, port });
-  let socket: Socket = tcp;
-  const stop = (): void => {
-    socket.destroy(new Error("no answer in time"));
-  };
-  patience.addEventListener("abort", stop, { once: true });
-  try {
-    patience.throwIfAborted();
-    const info = infoSchema.parse(JSON.parse((await readLine(tcp)).replace(/^INFO /, "")));
-    const offersTls = info.tls_required || info.tls_available;
-    if ((reach.address.tls || ca !== undefined) && !offersTls)
-      throw new Error("server does not support 'tls'");
-    if (offersTls)
-      socket = connectTls({
-        socket: tcp,
-        ca,
-        ...certificate,
-        ...(isIP(host) === 0 && { servername: host }),
-        host,
-      });
-    return await talk(socket, info);
-  } finally {
-    patience.removeEventListener("abort", stop);
-    socket.destroy();
-    tcp.destroy();
-  }
+  return withDeadline(5_000, signal, async (within) => {
+    const tcp = connectTcp({ host: reach.via ?? host, port });
+    let socket: Socket = tcp;
+    const stop = (): void => {
+      socket.destroy(new Error("no answer in time"));
+    };
+    within.signal.addEventListener("abort", stop, { once: true });
+    try {
+      within.signal.throwIfAborted();
+      const info = infoSchema.parse(JSON.parse((await readLine(tcp)).replace(/^INFO /, "")));
+      const offersTls = info.tls_required || info.tls_available;
+      if ((reach.address.tls || ca !== undefined) && !offersTls)
+        throw new Error("server does not support 'tls'");
+      if (offersTls)
+        socket = connectTls({
+          socket: tcp,
+          ca,
+          ...certificate,
+          ...(isIP(host) === 0 && { servername: host }),
+          host,
+        });
+      return await talk(socket, info);
+    } finally {
+      within.signal.removeEventListener("abort", stop);
+      socket.destroy();
+      tcp.destroy();
+    }
+  });
 }
 
 async function connectWith(

@@ -1,6 +1,7 @@
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import pRetry from "p-retry";
+import { withDeadline } from "../../src/deadline.ts";
 import { ATTEMPTS, type Connection, REQUEST_MS } from "./connection.ts";
 import { AnsweredError, errorStatus } from "./errors.ts";
 
@@ -25,37 +26,41 @@ export function send(
   signal: AbortSignal,
 ): Promise<Answer> {
   const secure = url.protocol === "https:";
-  const deadline = AbortSignal.any([signal, AbortSignal.timeout(REQUEST_MS)]);
-  return new Promise((resolve, reject) => {
-    const fail = (error: unknown): void => {
-      const cause: unknown = deadline.aborted ? deadline.reason : error;
-      reject(cause instanceof Error ? cause : new Error("cancelled", { cause }));
-    };
-    const options = {
-      method,
-      headers: { ...headers, "content-length": Buffer.byteLength(body) },
-      signal: deadline,
-      agent: secure ? httpsAgent : httpAgent,
-    };
-    const request = (secure ? httpsRequest : httpRequest)(url, options, (response) => {
-      const chunks: Buffer[] = [];
-      response.on("data", (chunk: Buffer) => chunks.push(chunk));
-      response.on("error", fail);
-      response.on("end", () =>
-        resolve({
-          status: response.statusCode ?? 0,
-          headers: Object.fromEntries(
-            KEPT.map((name) => [name, response.headers[name]]).filter(
-              (one): one is [string, string] => typeof one[1] === "string",
-            ),
-          ),
-          text: Buffer.concat(chunks).toString("utf8"),
-        }),
-      );
-    });
-    request.on("error", fail);
-    request.end(body);
-  });
+  return withDeadline(
+    REQUEST_MS,
+    signal,
+    (within) =>
+      new Promise((resolve, reject) => {
+        const fail = (error: unknown): void => {
+          const cause: unknown = within.signal.aborted ? within.signal.reason : error;
+          reject(cause instanceof Error ? cause : new Error("cancelled", { cause }));
+        };
+        const options = {
+          method,
+          headers: { ...headers, "content-length": Buffer.byteLength(body) },
+          signal: within.signal,
+          agent: secure ? httpsAgent : httpAgent,
+        };
+        const request = (secure ? httpsRequest : httpRequest)(url, options, (response) => {
+          const chunks: Buffer[] = [];
+          response.on("data", (chunk: Buffer) => chunks.push(chunk));
+          response.on("error", fail);
+          response.on("end", () =>
+            resolve({
+              status: response.statusCode ?? 0,
+              headers: Object.fromEntries(
+                KEPT.map((name) => [name, response.headers[name]]).filter(
+                  (one): one is [string, string] => typeof one[1] === "string",
+                ),
+              ),
+              text: Buffer.concat(chunks).toString("utf8"),
+            }),
+          );
+        });
+        request.on("error", fail);
+        request.end(body);
+      }),
+  );
 }
 
 /**
@@ -75,10 +80,16 @@ export function withRetries<T>(once: () => Promise<T>, signal: AbortSignal): Pro
   });
 }
 
+/** Text of the first element of this name in an answer of S3: of those that hold a word or a number. */
+export function elementOf({ text }: Pick<Answer, "text">, name: string): string | undefined {
+  return new RegExp(`<${name}>([^<]*)</${name}>`).exec(text)?.[1];
+}
+
 /** The error of an answer in S3's XML, which RustFS's admin API speaks too. */
-export function errorOf({ status, headers, text }: Answer): AnsweredError {
-  const code = /<Code>(\w+)<\/Code>/.exec(text)?.[1] ?? "UnknownError";
-  const message = /<Message>([^<]*)<\/Message>/.exec(text)?.[1] ?? `status ${status}`;
-  const region = /<Region>([^<]*)<\/Region>/.exec(text)?.[1];
-  return new AnsweredError(code, message, { status, headers, region });
+export function errorOf(answer: Answer): AnsweredError {
+  const { status, headers } = answer;
+  const code = elementOf(answer, "Code") ?? "";
+  const message = elementOf(answer, "Message") ?? `status ${status}`;
+  const region = elementOf(answer, "Region");
+  return new AnsweredError(/^\w+$/.test(code) ? code : "UnknownError", message, { status, headers, region });
 }

@@ -12,7 +12,8 @@ import { identityOfKey, type Marked } from "../../src/exoskeleton/marks.ts";
 import type { Identity } from "../../src/tentacle/identity.ts";
 import { type Connection, type Keys, awsOptions } from "./connection.ts";
 import { errorCode } from "./errors.ts";
-import { elementOf, pathOf, type SendSigned, signedAs } from "./signed.ts";
+import { elementOf } from "./http.ts";
+import { pathOf, type SendSigned, signedAs } from "./signed.ts";
 import { type Tenant, createTenant, RECORDS } from "./tenant.ts";
 
 /** Records read at once. */

@@ -63,10 +63,12 @@ export function createRustfsDialect(connection: Connection, bucket: string): Ide
       );
   }
 
-  /** All of them are read for it: the API knows no other way to find those of one tentacle. */
+  /** Everybody's: the API knows no other way to find those of one tentacle. */
+  const allUsers = async (signal: AbortSignal) =>
+    Object.entries(usersSchema.parse((await get("list-users", undefined, signal)) ?? {}));
+
   async function listUsers(tenant: Tenant, signal: AbortSignal): Promise<readonly FoundUser[]> {
-    const all = usersSchema.parse((await get("list-users", undefined, signal)) ?? {});
-    return Object.entries(all)
+    return (await allUsers(signal))
       .filter(([name]) => isUserOf(tenant, name))
       .map(([name, user]) => foundUser(tenant, name, user));
   }
@@ -149,9 +151,9 @@ export function createRustfsDialect(connection: Connection, bucket: string): Ide
     },
 
     async marked(installation, signal) {
-      const users = usersSchema.parse((await get("list-users", undefined, signal)) ?? {});
+      const users = await allUsers(signal);
       const found: Marked[] = [];
-      for (const [base, same] of Map.groupBy(Object.entries(users), ([, { policyName }]) => policyName)) {
+      for (const [base, same] of Map.groupBy(users, ([, { policyName }]) => policyName)) {
         if (!base.startsWith("tn-")) continue;
         const policy = await get("info-canned-policy", { name: base }, signal);
         const tenant =

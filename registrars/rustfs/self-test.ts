@@ -3,10 +3,11 @@ import { settleAll } from "../../src/settle.ts";
 import type { Keys } from "./connection.ts";
 import type { IdentityDialect } from "./dialect.ts";
 import { errorCode, isNotYetKnown, isRefusal } from "./errors.ts";
+import { elementOf } from "./http.ts";
 import type { ObjectStore } from "./object-store.ts";
 import { selfTestKeys, sweepSelfTests } from "./self-test-leftovers.ts";
 import { type CheckName, allowedBeside, allowedRounds, refusedChecks } from "./self-test-names.ts";
-import { elementOf, pathOf, type SignedRequest } from "./signed.ts";
+import { pathOf, type SignedRequest } from "./signed.ts";
 import type { Tenant } from "./tenant.ts";
 
 const BODY = "self-test";

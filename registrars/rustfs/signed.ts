@@ -62,8 +62,3 @@ function encode(text: string): string {
     (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
   );
 }
-
-/** Text of the first element of this name in an answer of S3: of those that hold a word or a number. */
-export function elementOf({ text }: Answer, name: string): string | undefined {
-  return new RegExp(`<${name}>([^<]*)</${name}>`).exec(text)?.[1];
-}

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { z } from "zod";
-import { KINDS } from "../../src/cluster/local/store.ts";
+import { TENTACLE_KINDS } from "../../src/cluster/objects.ts";
 import { listFolder, readTextIfThere } from "../../src/files.ts";
 import { leaseHolder } from "../../src/lease.ts";
 import type { Identity } from "../../src/tentacle/identity.ts";
@@ -25,7 +25,7 @@ export function viewFiles(stateDir: string): ClusterView {
   async function objects(identity: Identity): Promise<readonly string[]> {
     const folder = folderOf(identity);
     const found = await Promise.all(
-      KINDS.map(async (kind) => {
+      TENTACLE_KINDS.map(async (kind) => {
         const names = await listFolder(join(folder, kind.toLowerCase()));
         const paths = names
           .filter((name) => name.endsWith(".json"))

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { readCredentials } from "../../src/pipeline/credentials.ts";
 import { createIdentity } from "../../src/tentacle/identity.ts";
 import { askUntil } from "../support/ask-until.ts";
+import { busyNode } from "../support/busy-node.ts";
 import {
   clearEnclave,
   createTestPlatform,
@@ -17,24 +18,7 @@ const services = inject("services");
 const { signal } = new AbortController();
 const POSTGRES = "tentacular-postgres";
 
-/** Queries Postgres again and again, and says how often that failed. */
-const BUSY = `export default async (ctx) => {
-  const { sql } = ctx.dependency("${POSTGRES}");
-  const counts = { asked: 0, failed: 0, problems: [], logins: [] };
-  const until = Date.now() + 300;
-  while (Date.now() < until) {
-    counts.asked++;
-    try {
-      const [row] = await sql\`select session_user as login\`;
-      if (!counts.logins.includes(row.login)) counts.logins.push(row.login);
-    } catch (error) {
-      counts.failed++;
-      counts.problems.push(String(error));
-    }
-  }
-  return counts;
-};
-`;
+const BUSY = busyNode(300);
 
 const reason = whyMissing(services.postgres, services.nats);
 if (reason !== undefined) console.warn(`rotation with Postgres and NATS is skipped: ${reason}`);

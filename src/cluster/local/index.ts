@@ -12,11 +12,11 @@ import { differences } from "../differences.ts";
 import { differing, missing } from "../drift.ts";
 import { postRun, seeLogs } from "../engine-client.ts";
 import { lockHeld } from "../held.ts";
-import { type ClusterObject, type ConfigMap, labels, type ObjectKey } from "../objects.ts";
+import { type ClusterObject, type ConfigMap, labels, type ObjectKey, TENTACLE_KINDS } from "../objects.ts";
 import { isOwned, requireOwned } from "../ownership.ts";
 import { labelsIn, parseObject } from "../parse.ts";
 import { createFolders } from "./folders.ts";
-import { asJson, createStore, KINDS, sameObject } from "./store.ts";
+import { asJson, createStore, sameObject } from "./store.ts";
 import { announceChange, createSupervisor, endOrphan } from "./supervisor.ts";
 import { createWorkloads } from "./workloads.ts";
 
@@ -195,7 +195,7 @@ export function createLocalCluster(options: LocalClusterOptions): Cluster {
 
     async owned(identity) {
       const found: ObjectKey[] = [];
-      for (const kind of KINDS)
+      for (const kind of TENTACLE_KINDS)
         for (const name of await store.names(identity.enclave, kind))
           if (isOwned(await store.readJson(identity.enclave, { kind, name }), identity))
             found.push({ kind, name });
@@ -204,7 +204,7 @@ export function createLocalCluster(options: LocalClusterOptions): Cluster {
 
     async marks(enclave) {
       const found: Marked[] = [];
-      for (const kind of KINDS)
+      for (const kind of TENTACLE_KINDS)
         for (const name of await store.names(enclave, kind)) {
           const json = await store.readJson(enclave, { kind, name });
           const identity = identityOfKey(`${enclave}/${labelsIn(json)[labels.tentacle]}`);

@@ -26,15 +26,6 @@ export interface Store {
   remove(enclave: string, key: ObjectKey): Promise<void>;
 }
 
-export const KINDS = [
-  "ConfigMap",
-  "Secret",
-  "ServiceAccount",
-  "Service",
-  "NetworkPolicy",
-  "Deployment",
-] as const satisfies readonly ObjectKind[];
-
 export function createStore(folders: Folders, log: Logger): Store {
   async function readJson(enclave: string, { kind, name }: ObjectKey): Promise<unknown> {
     const text = await readTextIfThere(folders.object(enclave, kind, checked(name)));

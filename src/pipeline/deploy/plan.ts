@@ -89,17 +89,20 @@ async function planFrom(
     return { rendered, outcomes: await deps.cluster.dryRun(identity, rendered.objects, signal, owned) };
   };
   const likely = expectedCredentials({ ...state, previous });
+  const settled = written !== undefined && isSettled(written);
+  // The objects in its record are all there are; an operation that did not end well may have left others.
+  const listed = settled ? written.objects : undefined;
   const contract = new Set<string>(services.map(({ definition }) => definition.dependency));
   const [tried, recorded, record, inspected] = await Promise.all([
     // What is not recorded is nearly always not there; where something is, the dry run meets it.
     tryOut(likely, written === undefined ? [] : undefined),
-    written === undefined ? [] : hasObjects(written) ? undefined : deps.cluster.owned(identity, signal),
+    written === undefined ? [] : (listed ?? deps.cluster.owned(identity, signal)),
     withoutVanished(deps, identity, written, contract, signal),
     Promise.all(
       services.map(async (service) => {
         const { dependency } = service.definition;
         const registrar = await service.registrar();
-        const call = { signal, settled: written === undefined || isSettled(written) };
+        const call = { signal, settled: written === undefined || settled };
         return [dependency, await registrar.inspect(identity, previous[dependency], call)] as const;
       }),
     ),
@@ -120,10 +123,8 @@ async function planFrom(
   const isLost = record === undefined && present.some(({ metadata }) => metadata.labels?.[labels.tentacle]);
   // What is ours and in no record goes with the first deploy that changes anything.
   const isSame = outcomes.every(({ outcome }) => outcome === "unchanged");
-  const owned =
-    isLost || (recorded === undefined && !isSame)
-      ? await deps.cluster.owned(identity, signal)
-      : (recorded ?? record?.objects ?? []);
+  const mustSearch = isLost || (listed !== undefined && !isSame);
+  const owned = mustSearch ? await deps.cluster.owned(identity, signal) : recorded;
   const wanted = new Set([...objects.map(objectName), `ConfigMap ${recordName(identity)}`]);
   const prune = owned.filter((key) => !wanted.has(objectName({ kind: key.kind, metadata: key })));
   const pending = record?.pending ?? [];
@@ -150,7 +151,6 @@ async function planFrom(
     ...prune.map(({ kind, name }) => ({ action: "delete", object: `${kind} ${name}` }) as const),
   ];
   const hash = planHash({ ...state, record, inspections, objects, found: outcomes, prune });
-  const settled = record !== undefined && isSettled(record);
   return {
     record,
     previous,
@@ -168,11 +168,6 @@ async function planFrom(
     hash,
     unchanged: settled && actions.every(({ action }) => action === "unchanged"),
   };
-}
-
-/** Are the objects of the tentacle those in its record? An operation that did not end well may have left others. */
-function hasObjects(record: ReleaseRecord): boolean {
-  return isSettled(record) && record.objects !== undefined;
 }
 
 /** Is this what an operation wanted that was interrupted after its commit? What that counted is not counted again. */

@@ -1,5 +1,6 @@
 import { createIdentity, type Identity } from "../../../src/tentacle/identity.ts";
 import { type Asking, askUntil } from "../../support/ask-until.ts";
+import { busyNode } from "../../support/busy-node.ts";
 import { freshCall, workflowOf } from "../../support/platform.ts";
 import type { World } from "../world.ts";
 
@@ -7,25 +8,8 @@ import type { World } from "../world.ts";
 export const BYSTANDER = "bystander";
 export const BYSTANDER_CONTRACT = ["tentacular-postgres", "tentacular-nats"];
 
-/** Queries Postgres for a while, and says how often that failed; with pauses, as the servers need the machine too. */
-export const BUSY = `export default async (ctx) => {
-  const { sql } = ctx.dependency("tentacular-postgres");
-  const counts = { asked: 0, failed: 0, problems: [], logins: [] };
-  const until = Date.now() + 1_000;
-  while (Date.now() < until) {
-    counts.asked++;
-    try {
-      const [row] = await sql\`select session_user as login\`;
-      if (!counts.logins.includes(row.login)) counts.logins.push(row.login);
-    } catch (error) {
-      counts.failed++;
-      counts.problems.push(String(error));
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  return counts;
-};
-`;
+/** With pauses, as the servers need the machine too. */
+export const BUSY = busyNode(1_000, { pauseMs: 50 });
 
 /** A client of it, that goes on whatever happens to the servers. */
 export interface Bystander {
