@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { rmSync } from "node:fs";
-import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -20,14 +19,20 @@ import { stagesOf } from "../../src/tentacle/graph.ts";
 import { parseWorkflow } from "../../src/tentacle/parse.ts";
 import type { FilledDependency } from "../../src/tentacle/tentacle.ts";
 
-/** Built once a test file, from the source as it is now. */
-let bundle: Promise<string> | undefined;
-function engineBundle(): Promise<string> {
+/** By file name; built once a test file, from the source as it is now, and kept in memory: no file outlives the test. */
+let bundle: Promise<ReadonlyMap<string, Buffer>> | undefined;
+function engineBundle(): Promise<ReadonlyMap<string, Buffer>> {
   bundle ??= (async () => {
-    const folder = join(await mkdtemp(join(tmpdir(), "tentacular-engine-")), "engine");
-    await buildEngine(folder);
-    process.once("exit", () => rmSync(dirname(folder), { recursive: true, force: true }));
-    return folder;
+    const folder = await mkdtemp(join(tmpdir(), "tentacular-engine-"));
+    try {
+      await buildEngine(folder);
+      const names = await readdir(folder);
+      return new Map(
+        await Promise.all(names.map(async (name) => [name, await readFile(join(folder, name))] as const)),
+      );
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
   })();
   return bundle;
 }
@@ -94,7 +99,8 @@ export async function startEngine(
     await writeFile(join(folder, path), text);
   }
   await mkdir(join(folder, "secrets"), { recursive: true });
-  await cp(await engineBundle(), join(folder, "engine"), { recursive: true });
+  await mkdir(join(folder, "engine"));
+  for (const [name, content] of await engineBundle()) await writeFile(join(folder, "engine", name), content);
 
   const port = await freePort();
   const listen = `127.0.0.1:${port}`;
@@ -153,7 +159,14 @@ export async function startEngine(
       return code;
     },
   };
-  if (options.ready !== false) await waitUntil(async () => (await engine.health()).status === 200, engine);
+  if (options.ready === false) return engine;
+  try {
+    await waitUntil(async () => (await engine.health()).status === 200, engine);
+  } catch (error) {
+    // Nobody else has it to end it.
+    await engine.stop();
+    throw error;
+  }
   return engine;
 }
 
