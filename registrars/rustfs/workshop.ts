@@ -21,6 +21,8 @@ export interface Seen {
   readonly bucket: BucketState | undefined;
   readonly record: TenantRecord | undefined;
   readonly found: Found;
+  /** The last operation on the tentacle is known to have ended well: no request of it can still arrive. */
+  readonly settled: boolean;
 }
 
 /**
@@ -48,7 +50,8 @@ export async function look(
     throw new Conflict(`${object} is there already and bears no mark of ${tenant.owner}`, {
       hint: "Remove or rename it, or give the two installations that share this object store different buckets and enclaves.",
     });
-  return { bucket, record, found: found.policy === "unmarked" ? { ...found, policy: "edited" } : found };
+  const mine: Found = found.policy === "unmarked" ? { ...found, policy: "edited" } : found;
+  return { bucket, record, found: mine, settled };
 }
 
 function usersIn(record: TenantRecord | undefined): KnownUsers {

@@ -94,6 +94,59 @@ describe.skipIf(!server.available)("object store that fails", () => {
     }
   });
 
+  /** As a deploy does it whose record shows an operation that did not end. */
+  async function registerAfterKill(one: ReturnType<typeof identity>) {
+    const inspected = await registrar.inspect(one, undefined, { ...call(), settled: false });
+    return registrar.register(one, undefined, { ...call(), inspected });
+  }
+
+  test("fault 18: a dead server's removal of the policy that arrives as the policy is given again is made good", async () => {
+    const removals: number[] = [];
+    // RustFS looks whether anybody has the policy before it removes it, and may not see who gets it meanwhile.
+    for (let round = 0; round < 6; round++) {
+      const one = identity();
+      const { base } = createTenant(one, "test");
+      const { credentials: before } = await registrar.register(one, undefined, call());
+      await admin.call("DELETE", `remove-user?accessKey=${String(before.access_key)}`);
+      let removal: Promise<Response> | undefined;
+      proxy.decide(({ path }) => {
+        if (path.includes("/set-user-or-group-policy"))
+          removal ??= admin.call("DELETE", `remove-canned-policy?name=${base}`);
+        return "pass";
+      });
+      const { credentials } = await registerAfterKill(one);
+      proxy.decide(() => "pass");
+      removals.push((await removal)?.status ?? 0);
+      await login(credentials);
+      expect((await registrar.inspect(one, credentials, call())).drift).toEqual([]);
+      await registrar.unregister(one, { data: "delete" }, call());
+      expect(await leftOf(one)).toEqual([]);
+    }
+    expect(removals).toContain(200);
+  });
+
+  test("fault 18: rights that a dead server's request takes away at the end of the self-test are given again", async () => {
+    const one = identity();
+    const { base } = createTenant(one, "test");
+    let taken = 0;
+    proxy.decide(async ({ method, path, accessKey }) => {
+      if (method !== "DELETE" || !path.includes(".tentacular-self-test-") || path.includes("uploadId"))
+        return "pass";
+      if (taken++ > 0) return "pass";
+      await admin.call("PUT", `set-user-or-group-policy?policyName=&userOrGroup=${accessKey}&isGroup=false`);
+      expect((await admin.call("DELETE", `remove-canned-policy?name=${base}`)).status).toBe(200);
+      return { status: 204, body: "" };
+    });
+    const { credentials, repaired } = await registerAfterKill(one);
+    proxy.decide(() => "pass");
+    expect(taken).toBeGreaterThan(0);
+    expect(repaired).toContain(`policy ${base} was missing`);
+    await login(credentials);
+    expect((await registrar.inspect(one, credentials, call())).drift).toEqual([]);
+    await registrar.unregister(one, { data: "delete" }, call());
+    expect(await leftOf(one)).toEqual([]);
+  });
+
   test.each([
     ["503 SlowDown", 503, "SlowDown"],
     ["500, while RustFS reads its policies anew,", 500, "InternalError"],

@@ -32,8 +32,8 @@ export type Fate =
 export interface HttpProxy {
   readonly endpoint: string;
   readonly seen: readonly PassingRequest[];
-  /** Changes what happens from now on. */
-  decide(fate: (request: PassingRequest) => Fate): void;
+  /** Changes what happens from now on; a request waits until it is decided. */
+  decide(fate: (request: PassingRequest) => Fate | Promise<Fate>): void;
   /** Resolves when the server has answered all that was passed on, whoever still waits for it. */
   idle(): Promise<void>;
   close(): Promise<void>;
@@ -48,13 +48,13 @@ export async function startHttpProxy(
 ): Promise<HttpProxy> {
   const seen: PassingRequest[] = [];
   const underWay = new Set<Promise<unknown>>();
-  let fateOf: (request: PassingRequest) => Fate = () => "pass";
+  let fateOf: (request: PassingRequest) => Fate | Promise<Fate> = () => "pass";
 
   async function handle(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const body = await bodyOf(incoming);
     const passing = describe(incoming, body.toString("latin1"), seen.length + 1);
     seen.push(passing);
-    const fate = fateOf(passing);
+    const fate = await fateOf(passing);
     if (fate === "silence") return;
     if (fate === "cut before") {
       incoming.socket.destroy();
