@@ -1,7 +1,7 @@
-import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import * as z from "zod";
 import { greeter, useToolWorld } from "../support/tool-world.ts";
 
@@ -34,6 +34,7 @@ it("deploys, reports its steps, and changes nothing the second time", async () =
 
 it("takes a folder by its absolute path", async () => {
   const folder = await mkdtemp(join(tmpdir(), "tentacular-folder-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const { workflow, files } = greeter("from-folder");
   await mkdir(join(folder, "nodes"));
   await writeFile(join(folder, "workflow.yaml"), workflow);
