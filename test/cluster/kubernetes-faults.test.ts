@@ -167,7 +167,6 @@ describe.skipIf(!server.available)(`fault 26: an API server that fails${skip}`, 
       });
       expect(patches() - unanswered).toBeGreaterThan(1);
     } finally {
-      await policed.remove();
       await webhook.remove();
       await policed.remove();
     }

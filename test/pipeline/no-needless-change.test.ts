@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { decode } from "@nats-io/jwt";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { z } from "zod";
@@ -10,6 +11,7 @@ import { readCredentials } from "../../src/pipeline/credentials.ts";
 import { createIdentity } from "../../src/tentacle/identity.ts";
 import { closeServer } from "../registrars/postgres-server.ts";
 import { startApiProxy } from "../support/api-proxy.ts";
+import { startFaultProxy } from "../support/fault-proxy.ts";
 import { startHttpProxy } from "../support/http-proxy.ts";
 import { createEnclave, kubeconfigOf } from "../support/kubernetes-enclave.ts";
 import { testKubernetes } from "../support/kubernetes.ts";
@@ -131,6 +133,17 @@ describe.skipIf(reason !== undefined)("no needless change", () => {
     expect(await credentialsNow()).toEqual(credentials);
     await world.logInWith(credentials);
   });
+
+  test("answers that come late are not taken for a difference: a redeploy over a slow network writes nothing in a service", async () => {
+    const credentials = await credentialsNow();
+    await world.slowDown(100);
+    const { result, writes } = await world.during(() => deploy(`${ECHO}// a slow version\n`));
+    await world.speedUp();
+    expect(result).toMatchObject({ changed: true, workload: { state: "ready" } });
+    expect(writes).toMatchObject({ postgres: 0, nats: [], rustfs: [] });
+    expect(await credentialsNow()).toEqual(credentials);
+    await world.logInWith(credentials);
+  });
 });
 
 /** A platform on a real API server, where every service counts what is written. */
@@ -143,9 +156,12 @@ async function openWorld() {
     logFile: join(folder, "postgres.log"),
   });
   await closeServer(server);
-  const [api, store, operator, enclave] = await Promise.all([
+  const { hostname: host, port: natsPort } = new URL(nats.url);
+  const [api, store, toNats, toPostgres, operator, enclave] = await Promise.all([
     startApiProxy(kubernetes),
     startHttpProxy(rustfs.endpoint),
+    startFaultProxy({ host, port: Number(natsPort) }),
+    startFaultProxy(server),
     operate(nats),
     createEnclave(kubernetes),
   ]);
@@ -156,6 +172,8 @@ async function openWorld() {
     TENTACULAR_CLUSTER: "kubernetes",
     TENTACULAR_KUBECONFIG: kubeconfig,
     TENTACULAR_RUSTFS_ENDPOINT: store.endpoint,
+    TENTACULAR_NATS_URL: `nats://${toNats.host}:${toNats.port}`,
+    TENTACULAR_POSTGRES_ADMIN_PORT: String(toPostgres.port),
   });
   const { database } = platform;
   if (database === undefined) throw new Error("no database");
@@ -164,15 +182,18 @@ async function openWorld() {
   await root`SELECT pg_reload_conf()`;
   let player = playPods(enclave.kubectl, enclave.name);
 
-  const mark = JSON.stringify(
-    ownershipMark(platform.config.installation, createIdentity(enclave.name, NAME)),
-  );
+  const identity = createIdentity(enclave.name, NAME);
+  const { account = "" } = (await platform.exoskeleton.require(NATS).registrar()).names(identity);
+  // Of this tentacle alone, as other tests write to the same server; a new connection deletes no account to see whether it may.
+  const ours = {
+    UPDATE: JSON.stringify(ownershipMark(platform.config.installation, identity)),
+    DELETE: JSON.stringify(account),
+  };
   const claims: string[] = [];
-  for (const verb of ["UPDATE", "DELETE"])
+  for (const [verb, mark] of Object.entries(ours))
     operator.connection.subscribe(`$SYS.REQ.CLAIMS.${verb}`, {
       callback: (_, message) => {
-        // Of this tentacle alone, as other tests write to the same server.
-        if (verb === "DELETE" || JSON.stringify(decode(message.string())).includes(mark)) claims.push(verb);
+        if (JSON.stringify(decode(message.string())).includes(mark)) claims.push(verb);
       },
     });
   await operator.connection.flush();
@@ -209,6 +230,18 @@ async function openWorld() {
         } satisfies Writes,
       };
     },
+    /** Everything that the server and a service say to each other comes so much later. */
+    async slowDown(ms: number): Promise<void> {
+      for (const proxy of [toNats, toPostgres]) await proxy.begin({ kind: "late", ms });
+      store.decide(async () => {
+        await sleep(2 * ms);
+        return "pass" as const;
+      });
+    },
+    async speedUp(): Promise<void> {
+      for (const proxy of [toNats, toPostgres]) await proxy.heal();
+      store.decide(() => "pass");
+    },
     /** Until the player has nothing left to do. */
     async settled(): Promise<void> {
       await player.close();
@@ -227,6 +260,7 @@ async function openWorld() {
       await player.close();
       await platform.close();
       await Promise.all([operator.close(), api.stop(), store.close(), enclave.remove()]);
+      await Promise.all([toNats.close(), toPostgres.close()]);
       await server.stop();
       await rm(folder, { recursive: true, force: true });
     },
