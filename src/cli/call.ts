@@ -1,7 +1,7 @@
 import pRetry from "p-retry";
 import type { z } from "zod";
 import { TentacularError, Unavailable } from "../errors.ts";
-import type { CallOptions, ServerConnection } from "./client.ts";
+import type { CallOptions, ProgressEvent, ServerConnection } from "./client.ts";
 import { interruptedCall } from "./interrupted.ts";
 import type { CommandIo } from "./io.ts";
 import { ConnectionLost, NoConnection } from "./network.ts";
@@ -51,10 +51,13 @@ export async function callWithSteps<T extends { readonly steps: readonly { step:
     idempotent = false,
     tentacle = args,
     keepsNotes = false,
+    onProgress,
   }: {
     readonly idempotent?: boolean;
     readonly tentacle?: Readonly<Record<string, unknown>>;
     readonly keepsNotes?: boolean;
+    /** Told what is shown, too. */
+    readonly onProgress?: (event: ProgressEvent) => void;
   } = {},
 ): Promise<Answer<T>> {
   let [url, isBegun]: [string | undefined, boolean] = [undefined, false];
@@ -64,9 +67,10 @@ export async function callWithSteps<T extends { readonly steps: readonly { step:
     try {
       const options = {
         signal: io.signal,
-        onProgress: (event: Parameters<typeof lines.onProgress>[0]) => {
+        onProgress: (event: ProgressEvent) => {
           isBegun = true;
           lines.onProgress(event);
+          onProgress?.(event);
         },
       };
       const answer = await ask(server, tool, args, schema, options);

@@ -23,6 +23,12 @@ export interface StepLinesOptions {
   readonly keepsNotes?: boolean;
 }
 
+/** What a progress event of the server tells: of which step, and what that does now. */
+export function readProgress({ message }: ProgressEvent): { readonly step: string; readonly note: string } {
+  const [step = "", ...notes] = plain(message).replaceAll("\n", " ").split(": ");
+  return { step, note: notes.join(": ") };
+}
+
 /** Makes the lines on the output's stderr. */
 export function createStepLines(
   output: Output,
@@ -46,14 +52,14 @@ export function createStepLines(
   };
 
   return {
-    onProgress({ message }) {
-      const [step = "", ...notes] = plain(message).replaceAll("\n", " ").split(": ");
+    onProgress(event) {
+      const { step, note: last } = readProgress(event);
       if (step !== current?.step) {
         complete();
         current = { step, since: now(), note: "" };
         shown.add(step);
       }
-      current.note = notes.join(": ");
+      current.note = last;
       if (!output.live) return;
       const note = current.note.slice(0, Math.max(0, columns - nameWidth - 6));
       erase();

@@ -101,8 +101,8 @@ describe.skipIf(reason !== undefined)("what is done to all tentacles of an encla
     expect(again.stdout).toMatch(/: nothing differed\n\d+ tentacles looked at\. Nothing is left to do\.\n$/);
   });
 
-  /** Starts a command and interrupts it as soon as stderr matches. */
-  async function interruptAt(said: RegExp, ...args: string[]) {
+  /** Starts a command and interrupts it as soon as stderr matches, or when that resolves. */
+  async function interruptAt(when: RegExp | (() => Promise<void>), ...args: string[]) {
     const child = spawn(process.execPath, [binary, ...args, "-e", enclave], {
       env: { PATH: process.env.PATH, ...up.env },
       stdio: ["ignore", "pipe", "pipe"],
@@ -112,8 +112,9 @@ describe.skipIf(reason !== undefined)("what is done to all tentacles of an encla
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       stderr += text;
       // A second signal would end it at once.
-      if (said.test(stderr) && !child.killed) child.kill("SIGINT");
+      if (when instanceof RegExp && when.test(stderr) && !child.killed) child.kill("SIGINT");
     });
+    if (!(when instanceof RegExp)) void when().then(() => child.kill("SIGINT"));
     const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
     return { code, stdout, stderr };
   }
@@ -140,21 +141,59 @@ describe.skipIf(reason !== undefined)("what is done to all tentacles of an encla
     });
   });
 
-  it("a repair of all that is interrupted has said what it mended, and the same command goes on with the rest", async () => {
-    const [first, last] = [await lockOut("first"), await lockOut("last")];
-    const held = Promise.withResolvers<undefined>();
-    const mutex = database.root.begin(async (sql) => {
-      // Whoever mends this login waits for it.
-      await sql`ALTER ROLE ${sql(last)} CONNECTION LIMIT 3`;
-      await held.promise;
+  /** Whoever mends this login waits, until it is released. */
+  async function holdLogin(login: string): Promise<() => Promise<void>> {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const isHeld = Promise.withResolvers<undefined>();
+    const holding = database.root.begin(async (sql) => {
+      await sql`ALTER ROLE ${sql(login)} CONNECTION LIMIT 3`;
+      isHeld.resolve(undefined);
+      await promise;
       await sql`ROLLBACK`;
     });
+    await isHeld.promise;
+    return async () => {
+      resolve(undefined);
+      await holding;
+    };
+  }
+
+  it("a repair of all that is interrupted has said what it mended, and the same command goes on with the rest", async () => {
+    const [first, last] = [await lockOut("first"), await lockOut("last")];
+    const release = await holdLogin(last);
     const { code, stdout, stderr } = await interruptAt(/✓ foreign/, "repair");
-    held.resolve(undefined);
-    await mutex;
+    await release();
     expect({ code, stdout }).toEqual({ code: 130, stdout: "" });
     expect(stderr).toContain(`mended postgres: login ${first} may not log in`);
     expect(stderr).toMatch(/interrupted: the repair at \S+ ends with the tentacle that it is at\n/);
+    await eventually(async () => {
+      expect(await run("repair")).toMatchObject({ code: 0 });
+    });
+    expect(await loginsOf("last")).toEqual([last]);
+  });
+
+  it("a repair of all that is interrupted reports to programs what came of each that it was done with", async () => {
+    const [first, last] = [await lockOut("first"), await lockOut("last")];
+    const release = await holdLogin(last);
+    const isWaitedFor = () =>
+      eventually(async () => {
+        const waiting = await database.root`
+          SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+        expect(waiting).toHaveLength(1);
+      });
+    const { code, stdout, stderr } = await interruptAt(isWaitedFor, "repair", "-o", "json");
+    await release();
+    expect({ code, stderr }).toMatchObject({ code: 130 });
+    expect(JSON.parse(stdout)).toEqual({
+      enclave,
+      tentacles: [
+        { name: "first", outcome: `mended postgres: login ${first} may not log in` },
+        { name: "foreign", outcome: "nothing differed" },
+      ],
+      ended_at: "last",
+      not_begun: 1,
+    });
+    expect(JSON.parse(stderr)).toMatchObject({ error: { code: "interrupted" } });
     await eventually(async () => {
       expect(await run("repair")).toMatchObject({ code: 0 });
     });
