@@ -1,46 +1,63 @@
 import type { Credentials, Drift, InspectCall, Inspection } from "../../src/exoskeleton/registrar.ts";
 import { credentialsOf, keysOf, placeOf } from "./credentials.ts";
 import type { Found } from "./dialect.ts";
-import { isTried } from "./self-test-leftovers.ts";
+import { untried } from "./self-test-leftovers.ts";
+import { type CheckName, resultOf } from "./self-test-names.ts";
 import { canLogIn } from "./self-test.ts";
 import type { Tenant } from "./tenant.ts";
 import type { Seen, Workshop } from "./workshop.ts";
+
+/** Begins to find out whether the keys of these credentials work: for whoever wants to know, however it ends. */
+export function tryAccess(
+  { store }: Workshop,
+  tenant: Tenant,
+  current: Credentials | undefined,
+  signal: AbortSignal,
+): Promise<boolean> | undefined {
+  const keys = keysOf(current);
+  if (keys === undefined) return undefined;
+  const access = canLogIn(store, tenant, keys, { patienceMs: 0, signal });
+  access.catch(() => undefined);
+  return access;
+}
+
+interface Held {
+  /** The credentials in the tentacle's Secret. */
+  readonly current: Credentials | undefined;
+  /** Do their keys work? */
+  readonly access: Promise<boolean> | undefined;
+}
 
 /** What exists of a tentacle and where that which was `seen` differs from what should be; reads alone. */
 export async function inspectTenant(
   workshop: Workshop,
   tenant: Tenant,
   seen: Seen,
-  current: Credentials | undefined,
+  { current, access: trying }: Held,
   { signal, withSizes }: InspectCall,
 ): Promise<Inspection> {
-  const { store, settings, connection } = workshop;
+  const { store, settings, connection, dialect } = workshop;
   const { bucket, record, found } = seen;
-  const [objects, objectLock] =
-    bucket === undefined
-      ? [{ count: 0, more: false }, false]
-      : await Promise.all([
-          store.countObjects(tenant.prefix, signal),
-          withSizes === true && store.hasObjectLock(signal),
-        ]);
+  const [stored, objectLock] = await Promise.all([
+    seen.stored ?? (record === undefined ? store.countObjects(tenant.prefix, signal) : undefined),
+    withSizes === true && bucket !== undefined && store.hasObjectLock(signal),
+  ]);
   const { users, policy } = found;
   const hasPolicy = policy !== "absent" && policy !== "inline";
   const edited = driftOf(found, tenant);
-  const access = current === undefined ? "works" : await accessOf(workshop, tenant, found, current, signal);
+  const access = current === undefined ? "works" : await accessOf(found, current, trying);
   return {
-    exists: users.length > 0 || hasPolicy || record !== undefined || objects.count > 0,
+    exists: users.length > 0 || hasPolicy || record !== undefined || (stored?.count ?? 0) > 0,
     facts: {
       dialect: settings.dialect,
       bucket: store.bucket,
       prefix: tenant.prefix,
       users: users.map(({ name }) => name).join(", "),
-      objects: objects.more ? `more than ${objects.count}` : objects.count,
+      ...(stored !== undefined && { objects: stored.more ? `more than ${stored.count}` : stored.count }),
       versioned: bucket?.versioned ?? false,
       object_lock: objectLock,
       encrypted: settings.endpoint.startsWith("https:"),
-      ...(record?.self_test !== undefined && {
-        self_test: `${record.self_test.result} (${record.self_test.at}, ${record.self_test.user})`,
-      }),
+      ...selfTestOf(seen, dialect.knownGaps, current),
     },
     drift: [
       ...(bucket === undefined && current !== undefined
@@ -61,6 +78,19 @@ export async function inspectTenant(
 
 const REFUSED = "is refused";
 
+/** What the self-test of these credentials found: whoever has them got them after it. */
+function selfTestOf(
+  { record, found }: Seen,
+  knownGaps: readonly CheckName[],
+  current: Credentials | undefined,
+): Readonly<Record<string, string>> {
+  const last = record?.self_test;
+  const key = keysOf(current)?.accessKeyId ?? "";
+  const user = found.users.find(({ accessKeys }) => accessKeys.includes(key));
+  if (last === undefined || last.user !== user?.name) return {};
+  return { self_test: `${last.result ?? resultOf(knownGaps)} (${last.at}, ${last.user})` };
+}
+
 function driftOf({ policy, users }: Found, tenant: Tenant): readonly Drift[] {
   const drift: Drift[] = users.flatMap(({ name, problems }) =>
     problems.map((problem) => ({ item: `user ${name}`, problem })),
@@ -73,34 +103,32 @@ function driftOf({ policy, users }: Found, tenant: Tenant): readonly Drift[] {
 
 /** Do the keys of these credentials work? */
 async function accessOf(
-  { store }: Workshop,
-  tenant: Tenant,
   { users }: Found,
   current: Credentials,
-  signal: AbortSignal,
+  trying: Promise<boolean> | undefined,
 ): Promise<"works" | Drift> {
   const keys = keysOf(current);
-  if (keys === undefined) return { item: "credentials", problem: "hold no keys" };
+  if (keys === undefined || trying === undefined) return { item: "credentials", problem: "hold no keys" };
   const item = `access key ${keys.accessKeyId}`;
   if (!users.some(({ accessKeys }) => accessKeys.includes(keys.accessKeyId)))
     return { item, problem: "is missing" };
-  if (!(await canLogIn(store, tenant, keys, { patienceMs: 0, signal }))) return { item, problem: REFUSED };
-  return "works";
+  return (await trying) ? "works" : { item, problem: REFUSED };
 }
 
 /** What of credentials that work is not as it should be, and users beside theirs that nobody was given. */
 function outdated(
   { settings, connection }: Workshop,
   tenant: Tenant,
-  { found, record }: Seen,
+  seen: Seen,
   current: Credentials,
 ): readonly Drift[] {
   const keys = keysOf(current);
   if (keys === undefined) return [];
   const wanted = credentialsOf(settings, connection, tenant, keys);
-  const cutOff = found.users.filter((user) => !isTried(record, keys)(user));
+  const cutOff = new Set(untried(seen, keys));
+  const unknown = seen.found.users.filter(({ name }) => cutOff.has(name));
   return [
-    ...cutOff.map(({ name }) => ({
+    ...unknown.map(({ name }) => ({
       item: `user ${name}`,
       problem: "was never handed out: its self-test was cut off",
     })),

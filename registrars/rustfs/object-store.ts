@@ -21,13 +21,14 @@ const AT_ONCE = 8;
 
 const recordSchema = z.object({
   owner: z.string(),
-  /** The last self-test: of which user, when, and what it found. */
+  /** The last user that was to be made, written before it is: its keys are tried then. */
   self_test: z
     .object({
       user: z.string(),
       at: z.string(),
-      result: z.string(),
-      /** Users that were there already: what their self-tests left is gone, too. */
+      /** What came of it, where that is not what this kind of service is known for. */
+      result: z.string().optional(),
+      /** Users that were there already: what their self-tests left is gone. */
       beside: z.array(z.string()).default([]),
     })
     .optional(),
@@ -52,8 +53,13 @@ export interface ObjectStore {
   writeRecord(tenant: Tenant, record: TenantRecord, signal: AbortSignal): Promise<void>;
   /** The records in the bucket that are this installation's, and when each was last written. */
   records(installation: string, signal: AbortSignal): Promise<readonly Marked[]>;
-  /** How many objects are below `prefix`: at most 1,000, and whether there are more. */
-  countObjects(prefix: string, signal: AbortSignal): Promise<{ count: number; more: boolean }>;
+  countObjects(prefix: string, signal: AbortSignal): Promise<Stored>;
+}
+
+/** Objects below a prefix: at most 1,000 are counted. */
+export interface Stored {
+  readonly count: number;
+  readonly more: boolean;
 }
 
 export interface BucketState {
@@ -200,9 +206,14 @@ export function createObjectStore(connection: Connection, bucket: string): Objec
 
     async countObjects(prefix, signal) {
       const query = { "list-type": "2", "encoding-type": "url", prefix };
-      const listed = await send({ method: "GET", path: ofBucket, query }, signal);
-      const count = z.coerce.number().int().parse(elementOf(listed, "KeyCount"));
-      return { count, more: elementOf(listed, "IsTruncated") === "true" };
+      try {
+        const listed = await send({ method: "GET", path: ofBucket, query }, signal);
+        const count = z.coerce.number().int().parse(elementOf(listed, "KeyCount"));
+        return { count, more: elementOf(listed, "IsTruncated") === "true" };
+      } catch (error) {
+        if (errorCode(error) === "NoSuchBucket") return { count: 0, more: false };
+        throw error;
+      }
     },
   };
 }

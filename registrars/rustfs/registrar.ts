@@ -10,7 +10,7 @@ import type {
 import { createConnection } from "./connection.ts";
 import { AnsweredError, explain } from "./errors.ts";
 import { createIamDialect } from "./iam-dialect.ts";
-import { inspectTenant } from "./inspect.ts";
+import { inspectTenant, tryAccess } from "./inspect.ts";
 import { createObjectStore } from "./object-store.ts";
 import { createProbe } from "./probe.ts";
 import { provision, rotateUser } from "./provision.ts";
@@ -100,8 +100,13 @@ export async function createRustfsRegistrar(
       try {
         return await run(`inspect ${identity.key}`, call, async () => {
           const tenant = tenantOf(identity);
-          const seen = await look(workshop, tenant, call.signal, call);
-          const inspection = await inspectTenant(workshop, tenant, seen, current, call);
+          const { settled, withSizes = false } = call;
+          // Of one that is new, what is stored says whether there is anything of it.
+          const withStored = withSizes || current === undefined;
+          // The log-in needs nothing of what is seen, and the other way round.
+          const access = tryAccess(workshop, tenant, current, call.signal);
+          const seen = await look(workshop, tenant, call.signal, { settled, withStored });
+          const inspection = await inspectTenant(workshop, tenant, seen, { current, access }, call);
           sights.set(inspection, seen);
           return inspection;
         });

@@ -3,7 +3,7 @@ import { counted } from "./counted.ts";
 import { keysOf } from "./credentials.ts";
 import { explain } from "./errors.ts";
 import { type Purged, purge } from "./purge.ts";
-import { isTried, sweepCutOff } from "./self-test-leftovers.ts";
+import { sweepCutOff } from "./self-test-leftovers.ts";
 import { type Tenant, isUserOf } from "./tenant.ts";
 import { type Workshop, look } from "./workshop.ts";
 
@@ -80,20 +80,15 @@ export async function unregisterTenant(
     return phrases(purged);
   }
 
-  const isKnown = isTried(record);
-  const swept =
-    data === "delete" ||
-    (await part("what a self-test left", () => sweepCutOff(workshop, tenant, seen, undefined, signal)));
+  // Users first: nobody writes while the objects go.
+  for (const { name } of found.users)
+    await part(`user ${name}`, async () => {
+      await dialect.removeUser(name, signal);
+      return [`user ${name}`];
+    });
 
-  // Users first: nobody writes while the objects go. One that was never handed out stays where it is needed to find what
-  // its self-test left.
-  for (const user of found.users)
-    if (swept || isKnown(user))
-      await part(`user ${user.name}`, async () => {
-        await dialect.removeUser(user.name, signal);
-        return [`user ${user.name}`];
-      });
-  if (!swept) return { removed, failed };
+  if (data === "keep")
+    await part("what a self-test left", () => sweepCutOff(workshop, tenant, seen, undefined, signal));
 
   const emptied =
     data === "delete" && bucket !== undefined && (await part(tenant.prefix, () => empty(tenant.prefix)));

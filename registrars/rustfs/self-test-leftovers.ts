@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Keys } from "./connection.ts";
-import type { FoundUser } from "./dialect.ts";
-import type { ObjectStore, TenantRecord } from "./object-store.ts";
+import type { ObjectStore } from "./object-store.ts";
 import { purge } from "./purge.ts";
 import type { Tenant } from "./tenant.ts";
 import type { Seen, Workshop } from "./workshop.ts";
@@ -29,24 +28,31 @@ export async function sweepSelfTests(
 }
 
 /**
- * Tells a user whose self-test has ended from one of which nobody knows: a user is made just before its test, outlives what
- * the test left, and is named in the record when the test has ended. So no journal is needed.
+ * Names of users whose self-test may have been cut off, whether they are still there or not. The record names a user before it is
+ * made; only after its test it is handed out, which whoever has its `keys` knows, or named beside another one.
  */
-export function isTried(record: TenantRecord | undefined, keys?: Keys): (user: FoundUser) => boolean {
+export function untried(
+  { record, found: { users } }: Pick<Seen, "record" | "found">,
+  keys: Keys | undefined,
+): readonly string[] {
   const { user, beside = [] } = record?.self_test ?? {};
-  return ({ name, accessKeys }) =>
-    name === user || beside.includes(name) || (keys !== undefined && accessKeys.includes(keys.accessKeyId));
+  const tried = new Set(beside);
+  for (const { name, accessKeys } of users)
+    if (keys !== undefined && accessKeys.includes(keys.accessKeyId)) tried.add(name);
+  const names = [...users.map(({ name }) => name), ...(user === undefined ? [] : [user])];
+  return [...new Set(names)].filter((name) => !tried.has(name));
 }
 
-/** Sweeps where there is a user whose self-test may have been cut off; says what it did. */
+/** Sweeps where there is, or was, a user whose self-test may have been cut off; says what it did. */
 export async function sweepCutOff(
   { store }: Workshop,
   tenant: Tenant,
-  { bucket, record, found }: Seen,
+  seen: Seen,
   keys: Keys | undefined,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  if (bucket === undefined || found.users.every(isTried(record, keys))) return [];
+  const { bucket } = seen;
+  if (bucket === undefined || untried(seen, keys).length === 0) return [];
   const swept = await sweepSelfTests(store, tenant, { versioned: bucket.versioned, signal });
   return swept ? ["what a self-test left that was cut off"] : [];
 }

@@ -16,5 +16,11 @@ export const refusedChecks = [
   "admin-call",
 ] as const;
 
+/** What came of a self-test that was accepted, for people. */
+export function resultOf(gaps: readonly CheckName[]): string {
+  if (gaps.length === 0) return "passed";
+  return `passed but for known gaps: ${gaps.join(", ")}, explained in docs/object-storage.md`;
+}
+
 export type CheckName =
   (typeof allowedRounds)[number][number] | (typeof allowedBeside)[number] | (typeof refusedChecks)[number];

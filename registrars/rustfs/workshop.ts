@@ -2,7 +2,7 @@ import { Conflict } from "../../src/errors.ts";
 import type { Logger } from "../../src/log.ts";
 import type { Connection } from "./connection.ts";
 import type { Found, IdentityDialect, KnownUsers } from "./dialect.ts";
-import type { BucketState, ObjectStore, TenantRecord } from "./object-store.ts";
+import type { BucketState, ObjectStore, Stored, TenantRecord } from "./object-store.ts";
 import type { RustfsSettings } from "./settings.ts";
 import type { Tenant } from "./tenant.ts";
 
@@ -23,23 +23,30 @@ export interface Seen {
   readonly found: Found;
   /** The last operation on the tentacle is known to have ended well: no request of it can still arrive. */
   readonly settled: boolean;
+  /** What is stored below the prefix, where that was asked, too. */
+  readonly stored?: Stored | undefined;
 }
 
-/**
- * Looks, by reads alone; a Conflict when something under the tentacle's names belongs to somebody else. Where the last operation is
- * known to have ended well, the record names all users there can be.
- */
+interface LookOptions {
+  /** The last operation is known to have ended well: then the record names all users there can be. */
+  readonly settled?: boolean | undefined;
+  /** Also counts the objects. */
+  readonly withStored?: boolean;
+}
+
+/** Looks, by reads alone; a Conflict when something under the tentacle's names belongs to somebody else. */
 export async function look(
   { store, dialect }: Workshop,
   tenant: Tenant,
   signal: AbortSignal,
-  { settled = false }: { readonly settled?: boolean | undefined } = {},
+  { settled = false, withStored = false }: LookOptions = {},
 ): Promise<Seen> {
   const reading = store.readRecord(tenant, signal);
-  const [bucket, record, found] = await Promise.all([
+  const [bucket, record, found, stored] = await Promise.all([
     store.bucketState(signal),
     reading,
     dialect.read(tenant, signal, settled ? reading.then(usersIn) : undefined),
+    withStored ? store.countObjects(tenant.prefix, signal) : undefined,
   ]);
   // The record is outside of every tentacle's reach: where it is ours, so is what stands under our names without a mark.
   const isForeign = (owner: string) => owner === "foreign" || (owner === "unmarked" && record === undefined);
@@ -51,7 +58,7 @@ export async function look(
       hint: "Remove or rename it, or give the two installations that share this object store different buckets and enclaves.",
     });
   const mine: Found = found.policy === "unmarked" ? { ...found, policy: "edited" } : found;
-  return { bucket, record, found: mine, settled };
+  return { bucket, record, found: mine, settled, stored };
 }
 
 function usersIn(record: TenantRecord | undefined): KnownUsers {

@@ -42,7 +42,7 @@ describe.skipIf(skip !== undefined)("an object store with addresses and an autho
       port: Number(port),
     });
     await login(credentials);
-    const { facts } = await registrar.inspect(identity, credentials, call());
+    const { facts } = await registrar.inspect(identity, credentials, { ...call(), withSizes: true });
     expect(facts).toMatchObject({ encrypted: true, objects: 0 });
     await registrar.unregister(identity, { data: "delete" }, call());
     await registrar.close();
