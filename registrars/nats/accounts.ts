@@ -47,8 +47,15 @@ const ATTEMPTS = 20;
 const AT_ONCE = 8;
 
 export function createAccounts({ system, operator, secret, installation }: AccountsOptions): Accounts {
-  const idOf = (identity: Identity): string =>
-    deriveKey("A", secret, `nats account ${identity.key}`).getPublicKey();
+  /** An operation asks several times, and to derive a key takes half a millisecond of CPU. */
+  const ids = new WeakMap<Identity, string>();
+  function idOf(identity: Identity): string {
+    const known = ids.get(identity);
+    if (known !== undefined) return known;
+    const id = deriveKey("A", secret, `nats account ${identity.key}`).getPublicKey();
+    ids.set(identity, id);
+    return id;
+  }
 
   async function read(identity: Identity, signal: AbortSignal): Promise<Account> {
     const id = idOf(identity);

@@ -198,6 +198,11 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
     current: Credentials | undefined,
     call: InspectCall,
   ): Promise<Inspection> {
+    // The log-in needs nothing of what is read, and the other way round.
+    const held = readCreds(current?.creds, identity, accounts.idOf(identity));
+    const tenant = tenantOf(identity);
+    const access = held && tenant.accepts(held.creds, 0, call.signal);
+    access?.catch(() => undefined);
     const found = await accounts.read(identity, call.signal);
     const { state } = found;
     const facts = {
@@ -218,9 +223,8 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
     }
 
     const drift = [...accountDrift(state, accounts.plan(found, state.credentials), operator)];
-    const tenant = tenantOf(identity);
     const issued = liveCredential(identity, found, current);
-    const accepted = issued !== undefined && (await tenant.accepts(issued.creds, 0, call.signal));
+    const accepted = issued !== undefined && access !== undefined && (await access);
     // What is refused may be let in again once the account is as it should be.
     const stale = issued === undefined || (accepted === false && drift.length === 0);
     if (current !== undefined && accepted === false)

@@ -21,6 +21,9 @@ export async function inspect(
   const names = postgresNames(identity, context.installation);
   const login = loginOf(current, names);
   const place = placeOf(names, settings);
+  // It needs nothing of what is read, and the other way round.
+  const access = login && connector.letsIn(login, call.signal);
+  access?.catch(() => undefined);
   // All go out at once, on one connection.
   const [state, gaps, sizes] = await connector.asAdmin(call.signal, (sql) =>
     Promise.all([readState(sql, names), readGaps(sql), call.withSizes === true ? readSizes(sql, names) : {}]),
@@ -46,7 +49,7 @@ export async function inspect(
     if (login === undefined || known === undefined) {
       stale = true;
       drift.push({ item: `login ${login?.user ?? "in the Secret"}`, problem: "is missing" });
-    } else if (known.login && !(await connector.letsIn(login, call.signal))) {
+    } else if (known.login && (await access) === false) {
       stale = !isShutOut(known, state, names);
       drift.push({ item: `login ${login.user}`, problem: "is refused with the password in the Secret" });
     }

@@ -45,6 +45,8 @@ export function createHttp(connection: Connection): Http {
   const kept = plain
     ? new HttpAgent({ keepAlive: true, maxSockets: AT_ONCE })
     : new HttpsAgent({ keepAlive: true, maxSockets: AT_ONCE });
+  // Watches take a connection each. An agent of theirs remembers the TLS session, so that a new one costs no whole handshake.
+  const single = plain ? new HttpAgent() : new HttpsAgent();
   const prefix = connection.server.pathname.replace(/\/$/, "");
 
   async function open(request: HttpRequest, shared: boolean): Promise<IncomingMessage> {
@@ -55,7 +57,7 @@ export function createHttp(connection: Connection): Http {
       ca: asText(ca),
       cert: asText(cert),
       key: asText(key),
-      agent: connection.proxied ? agent : request.fresh || !shared ? false : kept,
+      agent: connection.proxied ? agent : request.fresh || !shared ? single : kept,
       hostname: connection.server.hostname.replace(/^\[|\]$/g, ""),
       port: connection.server.port === "" ? undefined : connection.server.port,
       method: request.method,
@@ -80,7 +82,10 @@ export function createHttp(connection: Connection): Http {
       const response = await open(request, true);
       return { status: response.statusCode ?? 0, headers: response.headers, text: await readAll(response) };
     },
-    close: () => kept.destroy(),
+    close() {
+      kept.destroy();
+      single.destroy();
+    },
   };
 }
 
