@@ -40,6 +40,24 @@ export async function buildPackage(outdir: string): Promise<Metafile> {
   return metafile;
 }
 
+/** The thread that looks for syntax errors: by itself, as it is loaded anew each time. */
+export async function buildSyntaxWorker(outdir: string): Promise<Metafile> {
+  const { metafile } = await bundle({
+    entryPoints: [{ in: "src/syntax/worker.ts", out: "syntax-worker" }],
+    absWorkingDir: root,
+    outdir,
+    bundle: true,
+    metafile: true,
+    platform: "node",
+    format: "esm",
+    target: "node22.19",
+    minify: true,
+    legalComments: "none",
+    logLevel: "warning",
+  });
+  return metafile;
+}
+
 const BUILTIN_REQUIRE = `const require = (name) => {
   const found = process.getBuiltinModule(name);
   if (found === undefined) throw Object.assign(new Error("Cannot find module " + name), { code: "MODULE_NOT_FOUND" });

@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { buildEngine } from "./build-engine.ts";
-import { buildPackage } from "./build-package.ts";
+import { buildPackage, buildSyntaxWorker } from "./build-package.ts";
 import { thirdPartyNotices } from "./third-party-notices.ts";
 
 process.chdir(new URL("..", import.meta.url).pathname);
@@ -23,12 +23,13 @@ async function writeTypes(outDir: string): Promise<void> {
 }
 
 try {
-  const [program, engine] = await Promise.all([
+  const [program, worker, engine] = await Promise.all([
     buildPackage(`${aside}/new/src`),
+    buildSyntaxWorker(`${aside}/new/src`),
     buildEngine(`${aside}/new/engine`),
     writeTypes(`${aside}/new`),
   ]);
-  await writeFile(`${aside}/new/THIRD-PARTY-NOTICES.txt`, thirdPartyNotices([program, engine]));
+  await writeFile(`${aside}/new/THIRD-PARTY-NOTICES.txt`, thirdPartyNotices([program, worker, engine]));
   await mkdir(`${aside}/old`);
   for (const entry of await readdir(`${aside}/new`)) {
     await rename(`dist/${entry}`, `${aside}/old/${entry}`).catch(() => undefined);

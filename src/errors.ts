@@ -16,8 +16,10 @@ export interface Fix {
 
 /** One thing wrong in an author's input. Lines and columns count from 1. */
 export interface Issue {
-  /** Dotted path into workflow.yaml, for instance `contract.dependencies.tentacular-postgres.host`. */
+  /** Dotted path into workflow.yaml, for instance `contract.dependencies.tentacular-postgres.host`; or `file`. */
   readonly path: string;
+  /** What line and column are in, where it is not workflow.yaml. */
+  readonly file?: string;
   readonly message: string;
   /** What to write instead. */
   readonly hint: string;

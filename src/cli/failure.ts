@@ -79,9 +79,9 @@ function headline({ message, issues = [] }: ErrorReport): string {
 }
 
 /** `workflow.yaml:12:5`, or the path where no line is known. */
-function whereIs({ path, line, column }: Issue): string {
+function whereIs({ path, file = "workflow.yaml", line, column }: Issue): string {
   if (line === undefined) return plain(path);
-  return ["workflow.yaml", line, column].filter((part) => part !== undefined).join(":");
+  return [plain(file), line, column].filter((part) => part !== undefined).join(":");
 }
 
 /** The stack of a defect is what a bug report needs; it stands on stderr of this machine alone. */

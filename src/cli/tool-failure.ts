@@ -4,6 +4,7 @@ import { Internal, TentacularError } from "../errors.ts";
 const issueSchema = () =>
   z.object({
     path: z.string(),
+    file: z.string().optional(),
     message: z.string(),
     hint: z.string(),
     line: z.number().optional(),

@@ -59,6 +59,16 @@ it("lists all mistakes with their places and fixes, and ends with 2", async () =
   expect(stderr).toMatch(/workflow\.yaml:12:\d+ {2}contract\.dependencies\.github-api\.port/);
 });
 
+it("names the line of a node that does not parse", async () => {
+  const dir = await folder({
+    "workflow.yaml": workflow,
+    "nodes/take.ts": "export default () => {\n  const a = ;\n}\n",
+  });
+  const { code, stderr } = await tntc(["validate", dir]);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/^error: unexpected token\n {2}nodes\/take\.ts:2:13\nhint: Mend this line/);
+});
+
 it("names a node's file that is missing", async () => {
   const dir = await folder({ "workflow.yaml": workflow });
   const { code, stderr } = await tntc(["validate", dir, "-o", "json"]);

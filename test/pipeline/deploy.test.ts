@@ -117,7 +117,7 @@ describe("without any backing service", () => {
     const broken = {
       enclave,
       workflow: workflowOf("broken"),
-      files: { "nodes/one.ts": "export default 1 +;\n" },
+      files: { "nodes/one.ts": "export default missing;\n" },
     };
     const deployed = await platform.operations.deploy(broken, freshCall());
     expect(deployed.workload?.state).toBe("failed");

@@ -16,6 +16,21 @@ it("plans without writing anything", async () => {
   expect(await world.call("status", { name: "planned" })).toMatchObject({ isError: true });
 });
 
+it("refuses a node that does not parse, planned or not, before anything is there", async () => {
+  const draft = greeter("half", "export default (ctx) => {\n  const a = ;\n};\n");
+  for (const dry_run of [true, false]) {
+    const { structured, text } = await world.call("deploy", { ...draft, dry_run });
+    expect(structured).toMatchObject({
+      code: "invalid_input",
+      path: "nodes/greet.ts",
+      hint: "Mend this line, or what it goes on from: const a = ;",
+      issues: [{ file: "nodes/greet.ts", line: 2, column: 13 }],
+    });
+    expect(text).toContain("nodes/greet.ts, line 2, column 13: unexpected token");
+  }
+  expect(await world.call("status", { name: "half" })).toMatchObject({ isError: true });
+});
+
 it("deploys, reports its steps, and changes nothing the second time", async () => {
   const told: { step: string | undefined; total: number | undefined }[] = [];
   const first = await world.call("deploy", greeter("steady"), {

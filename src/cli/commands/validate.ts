@@ -1,5 +1,6 @@
 import { InvalidInput, type Issue } from "../../errors.ts";
 import { readTentacleFolder } from "../../folder/read-folder.ts";
+import { checkSyntax } from "../../syntax/check-syntax.ts";
 import { checkSecretNames, checkSecrets, secretNames } from "../../tentacle/author-secrets.ts";
 import { checkFiles } from "../../tentacle/files.ts";
 import { checkManaged, parseWorkflow } from "../../tentacle/parse.ts";
@@ -28,6 +29,7 @@ export async function run({ dir }: { readonly dir: string }, io: CommandIo): Pro
     ...checkManaged(tentacle, definitions),
     ...checkFiles(tentacle, files, workflow),
     ...checkSecretNames(secrets),
+    ...(await checkSyntax(files)),
   ];
   if (first !== undefined)
     throw new InvalidInput(`${first.message}${more.length > 0 ? `; and ${more.length} more` : ""}`, {

@@ -1,6 +1,7 @@
 import { InvalidInput, type Issue } from "../../errors.ts";
 import type { Service } from "../../exoskeleton/exoskeleton.ts";
 import { settleAll } from "../../settle.ts";
+import { checkSyntax } from "../../syntax/check-syntax.ts";
 import {
   checkSecrets,
   mergeSecrets,
@@ -56,6 +57,11 @@ export function validate(deps: PipelineDependencies, request: DeployRequest): Va
   };
 }
 
+/** Refuses code that could not even be loaded. What is deployed already has been through it. */
+export async function requireSyntax({ files }: DeployRequest): Promise<void> {
+  refuse(await checkSyntax(files));
+}
+
 /** Refuses what this installation cannot do now: the enclave, services that are off or down, missing secrets. */
 export async function check(
   deps: PipelineDependencies,
@@ -97,10 +103,14 @@ function refuse(issues: readonly Issue[]): void {
   const first = issues[0];
   if (first === undefined) return;
   const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : "";
-  const place = first.message.includes(first.path) ? "" : `${first.path}: `;
-  throw new InvalidInput(`${place}${first.message}${more}`, {
+  throw new InvalidInput(`${placeOf(first)}${first.message}${more}`, {
     hint: first.hint,
     path: first.path,
     issues,
   });
+}
+
+function placeOf({ file, line, column, path, message }: Issue): string {
+  if (file !== undefined && line !== undefined) return `${file}, line ${line}, column ${column ?? 1}: `;
+  return message.includes(path) ? "" : `${path}: `;
 }

@@ -1,10 +1,11 @@
 import type { AppliedObject, Workload } from "../../cluster/cluster.ts";
+import { settleAll } from "../../settle.ts";
 import { secretTexts } from "../../tentacle/author-secrets.ts";
 import type { PipelineDependencies } from "../dependencies.ts";
 import { newOperationId, takeLock } from "../operation.ts";
 import type { DeployRequest, DeployResult, OperationCall, StepTiming } from "../operations.ts";
 import { steps } from "../steps.ts";
-import { check, validate } from "./check.ts";
+import { check, requireSyntax, validate } from "./check.ts";
 import { requirePlanHash } from "./plan-hash.ts";
 import { expectedCredentials, type Plan, plan, render } from "./plan.ts";
 import { type NotRetired, type Provisioned, reportsOf } from "./provision.ts";
@@ -16,7 +17,15 @@ export function createDeploy(
 ): (request: DeployRequest, call: OperationCall) => Promise<DeployResult> {
   const checking = steps<Release>()
     .step({ name: "validate", run: async ({ request }) => validate(deps, request) })
-    .step({ name: "check", run: (state, call) => check(deps, state.request, state, call) });
+    .step({
+      name: "check",
+      async run(state, call) {
+        const { request } = state;
+        // Of several refusals the first counts: that of the code, which its author can mend.
+        const [, checked] = await settleAll([requireSyntax(request), check(deps, request, state, call)]);
+        return checked;
+      },
+    });
   const planning = checking.step({ name: "plan", run: (state, call) => plan(deps, state, call) });
   const deploying = release(
     checking.step({ name: "lock", run: (state, call) => takeLock(deps, state, call) }),
