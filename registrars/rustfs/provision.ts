@@ -145,7 +145,7 @@ async function tryOut(
   keys: Keys,
   signal: AbortSignal,
 ): Promise<{ readonly result: string; readonly restored: readonly string[] }> {
-  const { store, dialect, settings, log } = workshop;
+  const { store, dialect, settings, noteGaps } = workshop;
   const versioned = bucket?.versioned ?? false;
   const accepted = [...settings.accept, ...dialect.knownGaps];
   const restored: string[] = settled ? [] : [...(await restore(workshop, tenant, signal))];
@@ -163,8 +163,7 @@ async function tryOut(
           hint: "docs/object-storage.md explains each check. TENTACULAR_RUSTFS_SELF_TEST_ACCEPT accepts one that the service cannot enforce.",
         },
       );
-    if (wrong.length > 0)
-      log.warn({ user, gaps: wrong }, "the object store does not enforce all limits of its users");
+    noteGaps(wrong);
     return { result: resultOf(wrong), restored };
   }
 }

@@ -18,7 +18,7 @@ import { retireUsers, revertCreated, unregisterTenant } from "./remove.ts";
 import { createRustfsDialect } from "./rustfs-dialect.ts";
 import { type RustfsSettings, areDefaultKeys, isLoopback } from "./settings.ts";
 import { createTenant, type Tenant } from "./tenant.ts";
-import { look, type Seen, type Workshop } from "./workshop.ts";
+import { gapNotes, look, type Seen, type Workshop } from "./workshop.ts";
 
 /** Makes the registrar; connects to nothing yet. */
 export async function createRustfsRegistrar(
@@ -39,7 +39,7 @@ export async function createRustfsRegistrar(
     settings.dialect === "rustfs"
       ? createRustfsDialect(connection, bucket)
       : createIamDialect(connection, { bucket, endpoint: iamEndpoint(settings) });
-  const workshop: Workshop = { settings, connection, store, dialect, log };
+  const workshop: Workshop = { settings, connection, store, dialect, log, noteGaps: gapNotes(log) };
   const ask = createProbe(workshop);
   const tenantOf = (identity: Parameters<Registrar["names"]>[0]) => createTenant(identity, installation);
 

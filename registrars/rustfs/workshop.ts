@@ -13,6 +13,23 @@ export interface Workshop {
   readonly store: ObjectStore;
   readonly dialect: IdentityDialect;
   readonly log: Logger;
+  /** Checks that came out wrong although that is accepted. The log has them once, and again when they are others. */
+  readonly noteGaps: (gaps: readonly string[]) => void;
+}
+
+/** Nobody can do anything about them at a deploy: each of a server's deploys would say the same. */
+export function gapNotes(log: Logger): Workshop["noteGaps"] {
+  let noted = "";
+  return (gaps) => {
+    if (gaps.join() === noted) return;
+    noted = gaps.join();
+    if (gaps.length === 0) log.info({}, "the object store enforces all limits of its users now");
+    else
+      log.warn(
+        { gaps },
+        "the object store does not enforce all limits of its users; docs/object-storage.md says what each of these checks shows, and what closes it. This is said once",
+      );
+  };
 }
 
 /** What is there of a tentacle. */

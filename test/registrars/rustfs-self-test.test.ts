@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from "vitest";
 import { createTenant } from "../../registrars/rustfs/tenant.ts";
 import type { Call, Credentials, Registrar } from "../../src/exoskeleton/registrar.ts";
+import type { Logger } from "../../src/log.ts";
 import { createIdentity, type Identity } from "../../src/tentacle/identity.ts";
 import { type HttpProxy, type PassingRequest, startHttpProxy } from "../support/http-proxy.ts";
 import { login, objectsOf, read, write } from "../support/object-store.ts";
@@ -98,6 +99,22 @@ describe.skipIf(!server.available)("what a self-test of the object store leaves"
     await proxy.idle();
     proxy.decide(() => "pass");
   }
+
+  test("a limit that the service does not enforce is in the log once, not at each deploy", async () => {
+    const warned: unknown[] = [];
+    const log: Logger = { debug() {}, info() {}, warn: (fields) => warned.push(fields), error() {} };
+    const noisy = await createRustfs(direct, {}, { log });
+    const made = ["one", "two"].map((name) => createIdentity(`gaps-${randomBytes(4).toString("hex")}`, name));
+    const facts: string[] = [];
+    for (const identity of made) {
+      const { credentials } = await noisy.register(identity, undefined, call());
+      facts.push(String((await noisy.inspect(identity, credentials, call())).facts.self_test));
+      await noisy.unregister(identity, { data: "delete" }, call());
+    }
+    await noisy.close();
+    const [gaps] = /(?<=known gaps: ).*(?=, explained)/.exec(facts[1] ?? "") ?? [];
+    expect(warned).toEqual(gaps === undefined ? [] : [{ gaps: gaps.split(", ") }]);
+  });
 
   test("the users of everybody are searched only for what an interrupted operation may have left", async () => {
     const { identity, credentials } = await registered();
