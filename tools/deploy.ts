@@ -96,10 +96,13 @@ async function source(
 ): Promise<Omit<TentacleFolder, "secrets"> & Partial<TentacleFolder>> {
   if (directory === undefined && workflow !== undefined) return { workflow, files: files ?? {} };
   if (directory === undefined || workflow !== undefined || files !== undefined)
-    throw new InvalidInput("deploy needs either workflow and files, or directory", {
-      path: "workflow",
-      hint: "Pass the text of workflow.yaml as workflow and the node sources as files.",
-    });
+    throw new InvalidInput(
+      `deploy needs workflow and files${readDirectory === undefined ? "" : ", or else directory"}`,
+      {
+        path: "workflow",
+        hint: "Pass the text of workflow.yaml as workflow and the node sources as files.",
+      },
+    );
   if (readDirectory === undefined || !isAbsolute(directory))
     throw new InvalidInput(`deploy cannot read the folder ${JSON.stringify(directory.slice(0, 200))}`, {
       path: "directory",

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { InvalidInput } from "../src/errors.ts";
 import type { ListResult, OrphansResult, StatusResult } from "../src/pipeline/operations.ts";
 import { defineTool, type ToolAnswer } from "../src/server/tool.ts";
 import {
@@ -102,8 +103,10 @@ export const status = defineTool({
   }),
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   async handle(input, context): Promise<ToolAnswer<StatusResult | ListResult | OrphansResult>> {
-    const { name, enclave, detail, operation, history, limit = 20, cursor } = input;
-    if (name === undefined && input.orphans === true) {
+    const { name, enclave, detail, operation, history, orphans, limit = 20, cursor } = input;
+    if (name === undefined && (operation !== undefined || history === true)) throw namesNobody(input);
+    if (name !== undefined && orphans === true) throw namesOne(name);
+    if (name === undefined && orphans === true) {
       const structured = await context.operations.orphans({ enclave }, context);
       return { structured, text: orphansText(structured) };
     }
@@ -118,3 +121,19 @@ export const status = defineTool({
     return { structured, text: statusText(structured) };
   },
 });
+
+/** What is asked of one tentacle is not left unanswered by the list of all. */
+function namesNobody({ operation }: { readonly operation?: string | undefined }): InvalidInput {
+  const what = operation === undefined ? "history" : "operation";
+  return new InvalidInput(`status with ${what} needs the name of the tentacle`, {
+    path: "name",
+    hint: `Call status with name and ${what}. Without either it lists the tentacles.`,
+  });
+}
+
+function namesOne(name: string): InvalidInput {
+  return new InvalidInput(`status with orphans is of a whole enclave, and name is ${JSON.stringify(name)}`, {
+    path: "orphans",
+    hint: "Leave out name to see the orphans, or orphans to see that tentacle.",
+  });
+}

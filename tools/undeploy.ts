@@ -32,12 +32,13 @@ export const undeploy = defineTool({
     next: z.string(),
   }),
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false },
-  confirm({ name, force, dependency }) {
+  confirm({ enclave: place, name, force, dependency }) {
     if (force === undefined) return undefined;
+    const what = place === undefined ? name : `${name} in enclave ${place}`;
     const effect =
       dependency === undefined
-        ? `delete ${name} and all its data`
-        : `delete all that ${dependency} kept of ${name}`;
+        ? `delete ${what} and all its data`
+        : `delete all that ${dependency} kept of ${what}`;
     return { argument: "force", given: force, name, effect };
   },
   async handle({ force, ...input }, context) {

@@ -31,7 +31,8 @@ export function authoriseOperations(
   }
 
   function check(what: string, scope: Scope, enclave: string): void {
-    if (!caller.sees(enclave)) throw absent(enclave);
+    // One that is to be made is no error because it is not there; whether it is stays unsaid.
+    if (!caller.sees(enclave) && what !== PROVISION) throw absent(enclave);
     if (caller.may(scope, enclave)) return;
     const given = scopes.findLast((one) => caller.may(one, enclave)) ?? "none";
     throw new NotEnabled(
@@ -135,7 +136,7 @@ export function authoriseOperations(
     ),
     provisionEnclave: allowed(
       (request, call) => operations.provisionEnclave(request, call),
-      () => ["provision", "destroy"],
+      () => [PROVISION, "destroy"],
     ),
     deprovisionEnclave: allowed(
       (request, call) => operations.deprovisionEnclave(request, call),
@@ -152,6 +153,7 @@ export function scopeMissing(tool: string, scope: Scope, caller: Caller): NotEna
   });
 }
 
+const PROVISION = "provision";
 const FORCED = " with force";
 
 /** In the words of the cluster for an enclave that is not there. */

@@ -42,7 +42,7 @@ export function createOrphans(deps: PipelineDependencies): Operations["orphans"]
       orphans,
       unasked: services.unasked,
       elsewhere,
-      next: nextStep(enclave, orphans),
+      next: nextStep(enclave, orphans, services.unasked),
     };
   };
 }
@@ -98,7 +98,9 @@ async function isLocked(
   return (await cluster.lockHolder(createIdentity(enclave, name), signal)) !== undefined;
 }
 
-function nextStep(enclave: string, [first]: readonly Orphan[]): string {
+function nextStep(enclave: string, [first]: readonly Orphan[], unasked: readonly Drift[]): string {
+  if (first === undefined && unasked.length > 0)
+    return `Ask again when ${unasked.map(({ item }) => item).join(" and ")} can be asked: what is there is not known.`;
   if (first === undefined) return "Nothing is to be done.";
   return `Only if the person asked for it, delete one for good: undeploy with enclave: "${enclave}", name: "${first.name}", force: "${first.name}", orphan: true.`;
 }

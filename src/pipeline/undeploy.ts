@@ -284,7 +284,7 @@ export async function unknownTentacle(
   signal: AbortSignal,
   last?: OperationStatus,
 ): Promise<InvalidInput> {
-  if (last?.error !== undefined)
+  if (last?.kind === "deploy" && last.error !== undefined)
     return new InvalidInput(
       `there is no tentacle ${name} in enclave ${enclave}: its ${last.kind} (operation ${last.id}) was undone at ${last.ended ?? "its end"}, because ${last.error}`,
       { path: "name", hint: "Mend that, then call deploy again." },

@@ -88,7 +88,10 @@ function toIssues(issue: z.core.$ZodIssue, schema: z.ZodObject): Issue[] {
 
 /** So that it goes on from the argument's name. */
 function inWords(message: string): string {
-  return message.replace(/^Invalid (?:input|option): /, "").replace(/^Too (big|small): /, "is too $1: ");
+  return message
+    .replace(/^Invalid (?:input|option): /, "")
+    .replace(/^expected record/, "expected object")
+    .replace(/^Too (big|small): /, "is too $1: ");
 }
 
 function unknownArgument(path: string, key: string, known: readonly string[]): Issue {

@@ -104,6 +104,18 @@ describe("two tenants on one server", () => {
     );
   const enough = (held: Scope, needed: Scope) => scopes.indexOf(held) >= scopes.indexOf(needed);
 
+  it("who may make enclaves hears that it may not make one of others, whether it is there or not", async () => {
+    const [there, absent] = await Promise.all(
+      [FOREIGN, "not-made-yet"].map((enclave) =>
+        outcome("destroy", "enclave", { action: "provision", enclave }),
+      ),
+    );
+    expect(there).toMatch(
+      /^refused: enclave failed \(not_enabled\): provision needs the scope destroy in enclave /,
+    );
+    expect(absent).toBe(there?.replaceAll(FOREIGN, "not-made-yet"));
+  });
+
   it.each(scopes)("%s is offered what it can use, and no other tool", async (scope) => {
     const listed = z.array(z.object({ name: z.string() })).parse(await clients[scope]?.listTools());
     expect(listed.map(({ name }) => name)).toEqual(OFFERED[scope]);

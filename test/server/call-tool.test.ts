@@ -74,6 +74,10 @@ describe.each(eras)("a client of the %s protocol", (era) => {
         `No tool is named "ecoh"; nothing was done. Did you mean echo? The tools here: ${names}.`,
       );
       await expect(client.call("ecoh\u0007")).rejects.toMatchObject({ code: -32_602, message });
+      const far: unknown = expect.stringContaining(
+        `No tool is named "frobnicate"; nothing was done. The tools here: ${names}.`,
+      );
+      await expect(client.call("frobnicate")).rejects.toMatchObject({ message: far });
     });
   });
 

@@ -48,6 +48,13 @@ describe.each(eras)("a client of the %s protocol that can ask its person", (era)
     expect(destroyed).toEqual(["ledger"]);
   });
 
+  it("names the enclave that the call names", async () => {
+    const { questions } = await ask(era, { action: "decline" }, { ...args, enclave: "production" });
+    expect(questions).toEqual([
+      "undeploy would delete ledger in enclave production and all its data. This cannot be undone.",
+    ]);
+  });
+
   const refusals: readonly PersonAnswer[] = [
     { action: "decline" },
     { action: "cancel" },

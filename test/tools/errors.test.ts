@@ -78,8 +78,29 @@ const cases: Readonly<Record<string, Case>> = {
     tool: "deploy",
     args: { enclave },
     code: "invalid_input",
-    where: /workflow/,
+    where: /deploy needs workflow and files\n/,
     next: /Pass the text of workflow\.yaml/,
+  },
+  "one operation of no tentacle": {
+    tool: "status",
+    args: { enclave, operation: "00a1b2c3d4e5f607" },
+    code: "invalid_input",
+    where: /At: name/,
+    next: /with name and operation/,
+  },
+  "the history of no tentacle": {
+    tool: "status",
+    args: { enclave, history: true },
+    code: "invalid_input",
+    where: /At: name/,
+    next: /with name and history/,
+  },
+  "the orphans of one tentacle": {
+    tool: "status",
+    args: { enclave, name: "there", orphans: true },
+    code: "invalid_input",
+    where: /At: orphans/,
+    next: /Leave out name/,
   },
   "a folder that cannot be read": {
     tool: "deploy",
@@ -325,6 +346,17 @@ describe("an error of a tool", () => {
       else document.setIn(path, value);
     const again = await client.call(one.tool, { ...one.args, workflow: document.toString(), dry_run: true });
     expect(again.isError, again.text).toBe(false);
+  });
+
+  it("says what is wrong once where one thing is, and where", async () => {
+    const { text } = await client.call("deploy", draft("circle", ["tentacular-natz"]));
+    expect(text).toBe(
+      [
+        "deploy failed (invalid_input): contract.dependencies.tentacular-natz: there is no managed dependency of that name",
+        "At: contract.dependencies.tentacular-natz",
+        "Next: Did you mean tentacular-nats? Managed dependencies are: tentacular-postgres, tentacular-nats, tentacular-rustfs, tentacular-spire. Any other dependency needs a name without tentacular-.",
+      ].join("\n"),
+    );
   });
 
   it("that nobody foresaw says where its cause is, and not what it is", async () => {

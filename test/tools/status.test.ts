@@ -43,4 +43,7 @@ it("tells of what is left of tentacles that nobody knows of", async () => {
 it("says what to do when the tentacle is not there", async () => {
   const result = await world.call("status", { name: "absent" });
   expect(result).toMatchObject({ isError: true, structured: { code: "invalid_input" } });
+  // Nor does it become one by being removed.
+  await world.call("undeploy", { name: "absent" });
+  expect(await world.call("status", { name: "absent" })).toEqual(result);
 });

@@ -163,7 +163,9 @@ describe.each([
 it("says that a plan wrote nothing, and what it would do", () => {
   const text = deployText({ ...deployed, dry_run: true, warnings: [] });
   expect(text).toContain("Plan for event-ledger 1.0.0 in enclave team-a: nothing was written.");
-  expect(text).toContain("Would do:\n- create Deployment event-ledger\n- unchanged Service event-ledger");
+  expect(text).toContain(
+    "Would do:\n- create Deployment event-ledger\nWould leave as it is: Service event-ledger\n",
+  );
 });
 
 it("names what a deploy did and leaves out what it did not touch", () => {
@@ -187,4 +189,14 @@ it("shows the newest log lines, and says how many it left out", () => {
   expect(text).not.toContain("| line 0 ");
   expect(text).toMatch(/\d+ earlier lines are left out; pass tail for more\.$/);
   expect(logsText({ ...where, lines }, { asked: true }).length).toBeGreaterThan(text.length);
+});
+
+it("does not say that all data is gone when it is not", () => {
+  const result = { operation: "op", ...where, steps: [], removed: [], retained: [], next: "Repeat it." };
+  const failed = [{ item: "rustfs", problem: "does not answer" }];
+  expect(undeployText({ ...result, force: true, failed })).toContain(", but not all of its data is gone.\n");
+  expect(undeployText({ ...result, force: true, failed: [] })).toContain(", its data too.\n");
+  expect(undeployText({ ...result, force: false, failed })).toContain(
+    "and something of it is still there.\n",
+  );
 });

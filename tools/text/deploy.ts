@@ -9,7 +9,8 @@ export function deployText(result: DeployResult): string {
   const head = dry_run
     ? `Plan for ${what} in enclave ${enclave}: nothing was written.`
     : `Deployed ${what} to enclave ${enclave}, revision ${revision}${changed ? "" : ", nothing had changed"}.`;
-  const plan = result.plan.filter(({ action }) => dry_run || action !== "unchanged");
+  const plan = result.plan.filter(({ action }) => action !== "unchanged");
+  const same = result.plan.filter(({ action }) => action === "unchanged");
   return [
     head,
     ...(result.workload === undefined ? [] : [workloadLine(result.workload)]),
@@ -20,6 +21,9 @@ export function deployText(result: DeployResult): string {
       plan.map(({ action, object }) => `${action} ${plain(object, 200)}`),
       30,
     ),
+    ...(dry_run && same.length > 0
+      ? [`Would leave as it is: ${plain(same.map(({ object }) => object).join(", "), 600)}`]
+      : []),
     ...section(
       "Warnings:",
       result.warnings.map((warning) => plain(warning, 400)),

@@ -5,7 +5,7 @@ import { bullets, plain } from "../../src/server/text.ts";
 export function orphansText({ enclave, orphans, unasked, elsewhere, next }: OrphansResult): string {
   return [
     orphans.length === 0
-      ? `No orphans in enclave ${enclave}.`
+      ? `No orphans in enclave ${enclave}${unasked.length === 0 ? "" : ", as far as could be asked"}.`
       : `What is left in enclave ${enclave} of tentacles that have no release record:`,
     ...bullets(orphans.map(orphanLine), 40),
     ...bullets(

@@ -48,7 +48,8 @@ export function validate(deps: PipelineDependencies, request: DeployRequest): Va
     identity: createIdentity(enclave, tentacle.name),
     warnings: [
       ...warnings.map(
-        ({ path, line, message }) => `${line === undefined ? path : `${path} (line ${line})`}: ${message}`,
+        ({ path, line, message }) =>
+          `${line === undefined ? path : `${path} (line ${line})`}${message.startsWith(`${path} `) ? message.slice(path.length) : `: ${message}`}`,
       ),
       ...(elsewhere
         ? [`deployment: names enclave ${tentacle.enclave}; deployed to ${enclave} as the call asked`]
