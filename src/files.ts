@@ -2,13 +2,23 @@ import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setInterval } from "node:timers/promises";
+import { findProcess, machineMark } from "./processes.ts";
 
-/** Of a temporary file beside its target; the process id in it tells whose leftover it is. */
-const TEMPORARY = /^\.(\d+)-[0-9a-f]{12}\.tmp$/;
+/** Of a temporary file beside its target; the process id and the place where that means something tell whose leftover it is. */
+const TEMPORARY = /^\.(?<pid>\d+)-(?<machine>[0-9a-f]{6})?[0-9a-f]{12}\.tmp$/;
 
 /** A name in `folder` for a file that is not finished; listings leave such names out. */
 export function temporaryPath(folder: string): string {
-  return join(folder, `.${process.pid}-${randomBytes(6).toString("hex")}.tmp`);
+  return join(folder, `.${process.pid}-${machineMark()}${randomBytes(6).toString("hex")}.tmp`);
+}
+
+/** Removes the unfinished files in a folder whose processes have died: nobody comes back for them, and they may hold secrets. */
+export async function removeLeftovers(folder: string): Promise<void> {
+  for (const name of await namesIn(folder)) {
+    const { pid, machine } = TEMPORARY.exec(name)?.groups ?? {};
+    if (machine !== machineMark() || findProcess(Number(pid)) !== undefined) continue;
+    await rm(join(folder, name), { force: true });
+  }
 }
 
 /** Is this the name of an unfinished file (of a living or a killed process)? */
@@ -114,8 +124,12 @@ export function watchFiles(
 
 /** The names in a folder, sorted, without unfinished files; none when there is no such folder. */
 export async function listFolder(path: string): Promise<readonly string[]> {
+  return (await namesIn(path)).filter((name) => !isTemporary(name)).sort();
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
   try {
-    return (await readdir(path)).filter((name) => !isTemporary(name)).sort();
+    return await readdir(folder);
   } catch (error) {
     if (isMissing(error)) return [];
     throw error;

@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -56,6 +57,11 @@ export async function endProcess(ref: ProcessRef, graceMs = 5_000): Promise<void
       // Gone between the look and the signal, or not ours to end.
     }
   }
+}
+
+/** Six hexadecimal digits that tell apart the places where a process id means something. */
+export function machineMark(): string {
+  return createHash("sha256").update(machine()).digest("hex").slice(0, 6);
 }
 
 function machine(): string {

@@ -1,6 +1,8 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { appendFile, chmod, lstat, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Cluster } from "../../src/cluster/cluster.ts";
 import { localArgs } from "../../src/cluster/local/command.ts";
@@ -8,6 +10,7 @@ import { createLocalCluster } from "../../src/cluster/local/index.ts";
 import { writeMounts } from "../../src/cluster/local/volumes.ts";
 import type { ConfigMap, Deployment } from "../../src/cluster/objects.ts";
 import { Conflict } from "../../src/errors.ts";
+import { makePrivateFolder, temporaryPath } from "../../src/files.ts";
 import { logSize, rotateLog, tailLog, tailSince } from "../../src/log-file.ts";
 import { silentLogger } from "../../src/log.ts";
 import { createIdentity } from "../../src/tentacle/identity.ts";
@@ -48,6 +51,31 @@ describe("the files of the local cluster", () => {
     await cluster.close();
     expect(open0).toEqual([]);
     expect((await stat(join(folder, "state"))).mode & 0o777).toBe(0o700);
+  });
+
+  it("fault 18: that a killed process was writing go with the next operation, as they may hold secrets; others' do not", async () => {
+    const cluster = open();
+    const secrets = join(folder, "state", "enclaves", hello.enclave, "secret");
+    await makePrivateFolder(secrets);
+    const files = JSON.stringify(new URL("../../src/files.ts", import.meta.url).href);
+    const dying = spawn(process.execPath, [
+      "--input-type=module",
+      "--eval",
+      `import { writeFileSync } from "node:fs";
+      import { temporaryPath } from ${files};
+      writeFileSync(temporaryPath(${JSON.stringify(secrets)}), "half a secret");
+      process.kill(process.pid, "SIGKILL");`,
+    ]);
+    await once(dying, "exit");
+    const [left = ""] = await readdir(secrets);
+    expect(left).toContain(`.${dying.pid}-`);
+    const underWay = temporaryPath(secrets);
+    await writeFile(underWay, "of a process that lives");
+    const elsewhere = left.replace(/-\w{6}/, "-000000");
+    await writeFile(join(secrets, elsewhere), "of a process on another machine");
+
+    await (await cluster.lock(hello, "undeploy --force", signal)).release();
+    expect(new Set(await readdir(secrets))).toEqual(new Set([basename(underWay), elsewhere]));
   });
 
   it("come into being with the first deploy to an enclave, not with a look at it", async () => {

@@ -137,7 +137,10 @@ export function createLocalCluster(options: LocalClusterOptions): Cluster {
     async lock(identity, operation, signal) {
       signal.throwIfAborted();
       const taken = await takeLease(folders.lock(identity), operation);
-      if ("lease" in taken) return taken.lease;
+      if ("lease" in taken) {
+        await store.sweep(identity.enclave);
+        return taken.lease;
+      }
       throw lockHeld(identity, operation, lockHolderOf(taken.heldBy));
     },
 

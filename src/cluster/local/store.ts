@@ -1,9 +1,17 @@
 import { rm, stat } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
 import { InvalidInput } from "../../errors.ts";
-import { listFolder, readTextIfThere, writeFileAtomic } from "../../files.ts";
+import { listFolder, readTextIfThere, removeLeftovers, writeFileAtomic } from "../../files.ts";
 import type { Logger } from "../../log.ts";
-import type { ClusterObject, ConfigMap, Deployment, ObjectKey, ObjectKind, Secret } from "../objects.ts";
+import {
+  type ClusterObject,
+  type ConfigMap,
+  type Deployment,
+  type ObjectKey,
+  type ObjectKind,
+  type Secret,
+  TENTACLE_KINDS,
+} from "../objects.ts";
 import { parseObject } from "../parse.ts";
 import type { Folders } from "./folders.ts";
 
@@ -24,6 +32,8 @@ export interface Store {
   readDeployment(enclave: string, name: string): Promise<Deployment | undefined>;
   write(object: ClusterObject): Promise<void>;
   remove(enclave: string, key: ObjectKey): Promise<void>;
+  /** Removes what processes left of the files that they were writing when they died. */
+  sweep(enclave: string): Promise<void>;
 }
 
 export function createStore(folders: Folders, log: Logger): Store {
@@ -76,6 +86,9 @@ export function createStore(folders: Folders, log: Logger): Store {
     },
     async remove(enclave, { kind, name }) {
       await rm(folders.object(enclave, kind, checked(name)), { force: true });
+    },
+    async sweep(enclave) {
+      for (const kind of TENTACLE_KINDS) await removeLeftovers(folders.objects(enclave, kind));
     },
   };
 }
