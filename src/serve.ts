@@ -2,6 +2,7 @@ import { type Access, accessFiles, openAccess } from "./callers/access.ts";
 import type { Environment } from "./environment.ts";
 import { watchFiles } from "./files.ts";
 import { repairAtStart } from "./pipeline/repair-at-start.ts";
+import { sweepEngines } from "./pipeline/sweep-engines.ts";
 import { createPlatform, type Platform } from "./platform.ts";
 import { createRedactor } from "./redact.ts";
 import type { ToolHost } from "./server/host.ts";
@@ -140,7 +141,9 @@ export async function startServe(options: ServeOptions = {}): Promise<RunningSer
     ),
   ];
   const metricsServer = await listenForScrapes();
-  const repairs = config.http.readOnly ? undefined : repairAtStart(() => current.platform);
+  const works = config.http.readOnly
+    ? []
+    : [repairAtStart(() => current.platform), sweepEngines(() => current.platform)];
   const { tokenFile } = current.access;
   return {
     url: server.url,
@@ -148,7 +151,7 @@ export async function startServe(options: ServeOptions = {}): Promise<RunningSer
     ...(tokenFile !== undefined && { tokenFile }),
     async close() {
       await Promise.all(watches.map((watch) => watch.close()));
-      await Promise.all([server.close(), repairs?.stop()]);
+      await Promise.all([server.close(), ...works.map((work) => work.stop())]);
       await metricsServer?.close();
       await current.platform.close();
     },

@@ -7,6 +7,7 @@ import { Conflict } from "./errors.ts";
 import { readTentacleFolder } from "./folder/read-folder.ts";
 import { createLogger } from "./log.ts";
 import { repairAtStart } from "./pipeline/repair-at-start.ts";
+import { sweepEngines } from "./pipeline/sweep-engines.ts";
 import { createPlatform, definitions, localCaller, type Platform } from "./platform.ts";
 import { createRedactor, type Redactor } from "./redact.ts";
 import type { ToolHost } from "./server/host.ts";
@@ -110,8 +111,8 @@ async function start(
   const server = await serveHttp({ service, authenticate, log: platform.log });
   closers.push(() => server.close());
   await claim.publish({ url: server.url });
-  const repairs = repairAtStart(() => platform);
-  closers.push(() => repairs.stop());
+  for (const work of [repairAtStart(() => platform), sweepEngines(() => platform)])
+    closers.push(() => work.stop());
   return {
     url: server.url,
     tokenFile: claim.tokenFile,

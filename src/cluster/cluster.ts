@@ -119,6 +119,12 @@ export interface Cluster {
     signal: AbortSignal,
   ): Promise<readonly ObjectKey[]>;
 
+  /**
+   * Removes the engines that no workload of an enclave has used for hours, by the clock `now` in milliseconds; gives their names. One
+   * that is first seen to be unused is only marked, as an operation that is under way may be about to use it.
+   */
+  sweepEngines(enclave: string, now: number, signal: AbortSignal): Promise<readonly string[]>;
+
   /** Waits until the running workload is the applied one and answers, or has failed, or `signal` ends the wait. */
   rollout(
     identity: Identity,

@@ -48,7 +48,8 @@ function mayWrite(object: ClusterObject, identity: Identity): boolean {
   return isOwned(object, identity) || isShared(object);
 }
 
-function isShared(json: unknown): boolean {
+/** Does it belong to the enclave, so that every tentacle of it may bring it? */
+export function isShared(json: unknown): boolean {
   const found = labelsIn(json);
   return found[labels.managedBy] === MANAGER && found[labels.tentacle] === undefined;
 }

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { canonicalJson } from "../canonical-json.ts";
+import { ENGINE, engineLabels } from "../cluster/engines.ts";
 import {
   CHECKSUM_ANNOTATION,
   type ClusterObject,
@@ -129,9 +130,9 @@ function engineConfigMap(enclave: string, files: EngineFiles): ConfigMap {
     apiVersion: "v1",
     kind: "ConfigMap",
     metadata: {
-      name: `tentacular-engine-${hashOfEngine(files).slice(0, 12)}`,
+      name: `${ENGINE}-${hashOfEngine(files).slice(0, 12)}`,
       namespace: enclave,
-      labels: { [labels.name]: "tentacular-engine", [labels.managedBy]: MANAGER },
+      labels: engineLabels,
     },
     immutable: true,
     data: files,

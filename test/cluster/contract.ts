@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Cluster } from "../../src/cluster/cluster.ts";
-import type { ClusterObject, ConfigMap, ObjectKey } from "../../src/cluster/objects.ts";
+import { engineLabels } from "../../src/cluster/engines.ts";
+import type { ClusterObject, ConfigMap, Deployment, ObjectKey } from "../../src/cluster/objects.ts";
 import { labels } from "../../src/cluster/objects.ts";
 import { Conflict, InvalidInput, Unavailable } from "../../src/errors.ts";
 import { createIdentity, type Identity } from "../../src/tentacle/identity.ts";
@@ -277,6 +278,52 @@ export function describeCluster(contract: ClusterContract): void {
         expect(await cluster.remove(identity, keysOf(objects), signal)).toEqual([]);
       });
 
+      it("that hold an engine are removed when nobody has used them for hours, nor written them meanwhile", async () => {
+        const identity = fresh();
+        const engine = (suffix: string): ConfigMap => ({
+          apiVersion: "v1",
+          kind: "ConfigMap",
+          metadata: {
+            name: `tentacular-engine-${identity.name}-${suffix}`,
+            namespace: identity.enclave,
+            labels: engineLabels,
+          },
+          immutable: true,
+          data: { "engine.mjs": suffix },
+        });
+        const [used, unused, wanted] = [engine("used"), engine("unused"), engine("wanted")];
+        const workload = (of: ConfigMap) =>
+          tinyTentacle(identity, { replicas: 0 }).flatMap((object) =>
+            object.kind === "Deployment" ? [using(object, of.metadata.name)] : [],
+          );
+        await cluster.apply(identity, [used, unused, wanted, ...workload(used)], signal);
+        const foreign = { ...engine("foreign"), data: { of: "somebody else" } };
+        if (under.hand !== undefined) await under.putForeign(foreign);
+        const [start, hour] = [Date.now(), 3_600_000];
+        const sweep = (hours: number) =>
+          under.second.sweepEngines(under.enclave, start + hours * hour, signal);
+
+        expect(await sweep(0)).toEqual([]);
+        expect(outcomes(await cluster.apply(identity, [used, wanted], signal))).toEqual([
+          "unchanged",
+          "updated",
+        ]);
+        expect(await sweep(1.9)).toEqual([]);
+        expect(await sweep(2.1)).toEqual([unused.metadata.name]);
+        // In use again before its time, and then no more: its time begins anew.
+        for (const [index, one] of [wanted, used, wanted].entries()) {
+          await cluster.apply(identity, workload(one), signal);
+          expect(await sweep(3 + index)).toEqual([]);
+        }
+        expect(await sweep(6.9)).toEqual([]);
+        expect(await sweep(7.1)).toEqual([used.metadata.name]);
+        if (under.hand !== undefined)
+          expect(
+            await under.readRaw(under.enclave, { kind: "ConfigMap", name: foreign.metadata.name }),
+          ).toContain("somebody else");
+        if (noPods === undefined) await cluster.remove(identity, keysOf(workload(wanted)), signal);
+      });
+
       it("that are release records are given a page at a time", async () => {
         const names: string[] = [];
         for (let index = 0; index < 5; index++) {
@@ -466,4 +513,11 @@ export function describeCluster(contract: ClusterContract): void {
 
 function byName(a: ObjectKey, b: ObjectKey): number {
   return a.name < b.name ? -1 : 1;
+}
+
+function using(deployment: Deployment, engine: string): Deployment {
+  const { spec } = deployment;
+  const { template } = spec;
+  const volumes = [...template.spec.volumes, { name: "engine", configMap: { name: engine } }];
+  return { ...deployment, spec: { ...spec, template: { ...template, spec: { ...template.spec, volumes } } } };
 }

@@ -231,7 +231,7 @@ describe.skipIf(!cluster.available)("event-ledger, as pods on the real services"
     expect(await leftInServices(account)).not.toEqual([]);
     const undeployed = await timed("undeploy --force", () => ok("undeploy", { name: NAME, force: NAME }));
     expect(undeployed).toMatchObject({ retained: [], failed: [] });
-    // One engine serves all tentacles of the enclave, so it goes with the enclave.
+    // One engine serves all tentacles of the enclave: it goes when none has used it for hours.
     const left = (await namespace.everything()).filter(
       (one) => !one.startsWith("configmaps/tentacular-engine-"),
     );

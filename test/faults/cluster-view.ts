@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { z } from "zod";
+import { ENGINE } from "../../src/cluster/engines.ts";
 import { TENTACLE_KINDS } from "../../src/cluster/objects.ts";
 import { listFolder, readTextIfThere } from "../../src/files.ts";
 import { leaseHolder } from "../../src/lease.ts";
@@ -13,6 +14,8 @@ export interface ClusterView {
   /** All that they say, and the cluster's events; Secrets left out. */
   texts(identity: Identity): Promise<string>;
   locked(identity: Identity): Promise<boolean>;
+  /** Names of the objects that hold an engine, which belong to no tentacle. */
+  engines(enclave: string): Promise<readonly string[]>;
   /** Lets the time pass after which the lock of a dead holder ends, where only time ends it. */
   outliveLock(identity: Identity): Promise<void>;
 }
@@ -46,6 +49,10 @@ export function viewFiles(stateDir: string): ClusterView {
     },
     locked: async ({ enclave, name }) =>
       (await leaseHolder(join(stateDir, "locks", enclave, name))) !== undefined,
+    engines: async (enclave) =>
+      (await listFolder(join(stateDir, "enclaves", enclave, "configmap"))).filter((name) =>
+        name.startsWith(ENGINE),
+      ),
     // It ends with its holder's process.
     outliveLock: async () => undefined,
   };
@@ -93,6 +100,13 @@ export function viewApi(kubectl: Kubectl): ClusterView {
       return open.map(({ text }) => text).join("\n");
     },
     locked: async (identity) => (await kubectl.read(leaseOf(identity))) !== undefined,
+    async engines(enclave) {
+      const list = await kubectl.read(`/api/v1/namespaces/${enclave}/configmaps`);
+      return listSchema
+        .parse(JSON.parse(list ?? "null"))
+        .items.map(({ metadata }) => metadata.name)
+        .filter((name) => name.startsWith(ENGINE));
+    },
     async outliveLock(identity) {
       const path = leaseOf(identity);
       if ((await kubectl.read(path)) === undefined) return;

@@ -36,7 +36,8 @@ async function openLocalStage(): Promise<Stage> {
   return withServers(await openWorld(inject("services"), PATIENT));
 }
 
-async function openKubernetesStage(): Promise<Stage> {
+/** On an enclave of its own; one that is `used` has the engine that its tentacles share already. */
+export async function openKubernetesStage(enclaveIs: "used" | "untouched" = "used"): Promise<Stage> {
   const server = await testKubernetes();
   if (!server.available) throw new Error(server.reason);
   const enclave = await createEnclave(server);
@@ -50,9 +51,11 @@ async function openKubernetesStage(): Promise<Stage> {
   const player = playPods(kubectl, name);
   const stage = withServers(await worldOf(inject("services"), platform, name, viewApi(kubectl)));
   // The engine, which the tentacles of an enclave share, is written by the first of them alone.
-  const first = freshName("first");
-  await carryOut(stage, deployOrder(name, first, []));
-  await carryOut(stage, undeployOrder(name, first, true));
+  if (enclaveIs === "used") {
+    const first = freshName("first");
+    await carryOut(stage, deployOrder(name, first, []));
+    await carryOut(stage, undeployOrder(name, first, true));
+  }
   return {
     ...stage,
     async close() {

@@ -7,7 +7,6 @@ import type { AppliedObject, Cluster } from "../cluster.ts";
 import type { ServiceAccountRef } from "../enclave-objects.ts";
 import { type ClusterObject, labels, MANAGER, type ObjectKey, TENTACLE_KINDS } from "../objects.ts";
 import { isOwned } from "../ownership.ts";
-import { parseObject } from "../parse.ts";
 import { createKubernetesAccess } from "./access.ts";
 import { type Api, createApi } from "./api.ts";
 import { applyObject } from "./apply.ts";
@@ -15,15 +14,15 @@ import { connect, type ConnectionOptions } from "./connection.ts";
 import { driftOf } from "./drift.ts";
 import { listEnclaves, namespaceExists, requireEnclave } from "./enclaves.ts";
 import { runEngine } from "./engine-proxy.ts";
+import { sweepEngines } from "./engines.ts";
 import { writeEvent } from "./events.ts";
 import { createLastSeen } from "./last-seen.ts";
 import { readLockHolder, takeLock } from "./lock.ts";
-import { extract, ownFields } from "./managed-fields.ts";
 import { listMarks } from "./marks.ts";
 import { getObject, listAll, parseLive, proofOf } from "./objects.ts";
 import { object as objectPlace, versionPlace } from "./paths.ts";
 import { deprovisionEnclave, provisionEnclave } from "./provision.ts";
-import { listRecords, readConfigMap, readSecret, withData } from "./records.ts";
+import { asApplied, listRecords, readConfigMap, readSecret } from "./records.ts";
 import { removeObject } from "./remove.ts";
 import { readServiceBackend } from "./services.ts";
 import { readLogs, readWorkload, readWorkloadEvents, readWorkloads, waitForRollout } from "./workload.ts";
@@ -150,6 +149,7 @@ export async function createKubernetesCluster(options: KubernetesClusterOptions)
       return removed;
     },
 
+    sweepEngines: (enclave, now, signal) => sweepEngines(api, enclave, now, signal),
     rollout: (identity, call) => waitForRollout(api, identity, call),
     workload: (identity, signal) => readWorkload(api, identity, signal),
     events: (identity, signal) => readWorkloadEvents(api, identity, signal),
@@ -173,10 +173,7 @@ async function readOwn(
 ): Promise<ClusterObject | undefined> {
   const live = await getObject(api, { kind, namespace: identity.enclave, name }, { signal });
   if (live === undefined || !isOwned(live.json, identity, proofOf(live.json))) return undefined;
-  const fields = ownFields(live.json);
-  const identifying = { "f:apiVersion": {}, "f:kind": {} };
-  const named = { "f:name": {}, "f:namespace": {}, ...fields["f:metadata"] };
-  return parseObject(withData(extract(live.json, { ...fields, ...identifying, "f:metadata": named })));
+  return asApplied(live);
 }
 
 function nameOf(item: unknown): string {

@@ -1,10 +1,10 @@
 import { InvalidInput } from "../../errors.ts";
 import type { RecordPage } from "../cluster.ts";
-import { type ConfigMap, labels, MANAGER, type Secret } from "../objects.ts";
+import { type ClusterObject, type ConfigMap, labels, MANAGER, type Secret } from "../objects.ts";
 import { parseObject } from "../parse.ts";
 import type { Api } from "./api.ts";
-import { hasSetLabel } from "./managed-fields.ts";
-import { askPage, getObject, readPage } from "./objects.ts";
+import { extract, hasSetLabel, ownFields } from "./managed-fields.ts";
+import { askPage, getObject, type LiveObject, readPage } from "./objects.ts";
 
 /** `own` is one that Tentacular wrote; one of somebody else is as if it were not there. */
 export async function readConfigMap(
@@ -70,6 +70,14 @@ export async function listRecords(
 function ownObject(json: unknown): ReturnType<typeof parseObject> {
   if (!hasSetLabel(json, labels.managedBy)) return undefined;
   return parseObject(withData(json));
+}
+
+/** What Tentacular itself has applied of an object. */
+export function asApplied({ json }: LiveObject): ClusterObject | undefined {
+  const fields = ownFields(json);
+  const identifying = { "f:apiVersion": {}, "f:kind": {} };
+  const named = { "f:name": {}, "f:namespace": {}, ...fields["f:metadata"] };
+  return parseObject(withData(extract(json, { ...fields, ...identifying, "f:metadata": named })));
 }
 
 /** The API server leaves an empty `data` out. */

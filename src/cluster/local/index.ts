@@ -11,6 +11,7 @@ import type { AppliedObject, Cluster, Enclave, LockHolder, ObjectDrift, PlannedO
 import { differences } from "../differences.ts";
 import { differing, missing } from "../drift.ts";
 import { postRun, seeLogs } from "../engine-client.ts";
+import { fateOf, withMark } from "../engines.ts";
 import { lockHeld } from "../held.ts";
 import { type ClusterObject, type ConfigMap, labels, type ObjectKey, TENTACLE_KINDS } from "../objects.ts";
 import { isOwned, requireOwned } from "../ownership.ts";
@@ -240,6 +241,26 @@ export function createLocalCluster(options: LocalClusterOptions): Cluster {
       }
       if (removed.length > 0) await changed();
       if (objects.some(({ kind }) => kind === "Deployment")) await endWorkload(identity);
+      return removed;
+    },
+
+    async sweepEngines(enclave, now, signal) {
+      const engines = await store.engines(enclave);
+      const deployments = engines.length === 0 ? [] : await store.names(enclave, "Deployment");
+      const workloads = await Promise.all(
+        deployments.map(async (name) =>
+          JSON.stringify(await store.readJson(enclave, { kind: "Deployment", name })),
+        ),
+      );
+      const removed: string[] = [];
+      for (const engine of engines) {
+        signal.throwIfAborted();
+        const { name } = engine.metadata;
+        const isUsed = workloads.some((text) => text.includes(JSON.stringify(name)));
+        const fate = fateOf(engine.metadata, isUsed, now);
+        if (fate === "mark" || fate === "unmark") await store.write(withMark(engine, fate, now));
+        if (fate === "remove" && (await store.removeIf(engine))) removed.push(name);
+      }
       return removed;
     },
 

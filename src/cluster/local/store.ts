@@ -1,17 +1,21 @@
-import { rm, stat } from "node:fs/promises";
+import { readFile, rename, rm, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { InvalidInput } from "../../errors.ts";
-import { listFolder, readTextIfThere, removeLeftovers, writeFileAtomic } from "../../files.ts";
+import { listFolder, readTextIfThere, removeLeftovers, temporaryPath, writeFileAtomic } from "../../files.ts";
 import type { Logger } from "../../log.ts";
+import { ENGINE } from "../engines.ts";
 import {
   type ClusterObject,
   type ConfigMap,
   type Deployment,
+  labels,
   type ObjectKey,
   type ObjectKind,
   type Secret,
   TENTACLE_KINDS,
 } from "../objects.ts";
+import { isShared } from "../ownership.ts";
 import { parseObject } from "../parse.ts";
 import type { Folders } from "./folders.ts";
 
@@ -32,6 +36,10 @@ export interface Store {
   readDeployment(enclave: string, name: string): Promise<Deployment | undefined>;
   write(object: ClusterObject): Promise<void>;
   remove(enclave: string, key: ObjectKey): Promise<void>;
+  /** Removes an object that is as given still; says whether it was. */
+  removeIf(object: ClusterObject): Promise<boolean>;
+  /** The objects that hold an engine, which no tentacle owns. */
+  engines(enclave: string): Promise<readonly ConfigMap[]>;
   /** Removes what processes left of the files that they were writing when they died. */
   sweep(enclave: string): Promise<void>;
 }
@@ -53,7 +61,7 @@ export function createStore(folders: Folders, log: Logger): Store {
     return parseObject(await readJson(enclave, key));
   }
 
-  return {
+  const store: Store = {
     enclaves: () => listFolder(folders.enclaves),
     async names(enclave, kind) {
       const files = await listFolder(folders.objects(enclave, kind));
@@ -87,10 +95,35 @@ export function createStore(folders: Folders, log: Logger): Store {
     async remove(enclave, { kind, name }) {
       await rm(folders.object(enclave, kind, checked(name)), { force: true });
     },
+    async removeIf(object) {
+      const { kind, metadata } = object;
+      const path = folders.object(metadata.namespace, kind, checked(metadata.name));
+      const aside = temporaryPath(dirname(path));
+      // Aside first: what somebody writes from now on is another file.
+      await rename(path, aside);
+      if (sameObject(JSON.parse(await readFile(aside, "utf8")), object)) {
+        await rm(aside);
+        return true;
+      }
+      await rename(aside, path);
+      return false;
+    },
+    async engines(enclave) {
+      const names = await store.names(enclave, "ConfigMap");
+      const found = await Promise.all(
+        names
+          .filter((name) => name.startsWith(`${ENGINE}-`))
+          .map((name) => store.readConfigMap(enclave, name)),
+      );
+      return found
+        .filter((object) => object !== undefined)
+        .filter((object) => object.metadata.labels?.[labels.name] === ENGINE && isShared(object));
+    },
     async sweep(enclave) {
       for (const kind of TENTACLE_KINDS) await removeLeftovers(folders.objects(enclave, kind));
     },
   };
+  return store;
 }
 
 /** Would writing `object` leave the file as it is? */
