@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { Conflict, Internal } from "../../errors.ts";
+import { settleAll } from "../../settle.ts";
 import type { Identity } from "../../tentacle/identity.ts";
 import type { AppliedObject, PlannedObject } from "../cluster.ts";
 import { type ClusterObject, labels, MANAGER } from "../objects.ts";
 import { requireOwned } from "../ownership.ts";
 import type { Api, ApiAnswer } from "./api.ts";
 import { answerError, fieldConflict, fieldConflicts, isByHand, isScaled } from "./errors.ts";
-import { contentOf, type LastSeen, type Seen, type Settled } from "./last-seen.ts";
+import { contentOf, isImmutable, type LastSeen, type Seen, type Settled } from "./last-seen.ts";
 import { getObject, type LiveObject, parseLive, proofOf } from "./objects.ts";
 import { apiVersionOf, object as objectPlace } from "./paths.ts";
 import { requirePodsAllowed } from "./pod-security.ts";
@@ -56,8 +57,9 @@ export async function applyObject(
   let mayHave: AppliedObject["outcome"] | undefined;
   for (let count = 1; ; count++) {
     const known = count === 1 ? baseOf(name, seen.get(place.path), dryRun) : undefined;
-    const base = known === undefined ? await readOwn(api, identity, object, options) : known.base;
-    const answer = await patch(api, object, base, options);
+    const met = known ?? (await meet(api, identity, object, options, count));
+    const { base } = met;
+    const answer = met.answer ?? (await patch(api, object, base, options));
     if (answer.code < 300) {
       const outcome = mayHave ?? outcomeOf(answer, base, options);
       if (dryRun) await requirePodsAllowed(api, place, answer.warnings, options.signal);
@@ -76,6 +78,33 @@ export async function applyObject(
     if (count >= TRIES) throw answerError({ verb: "patch", place }, answer.code, answer.status);
     await sleep(10 * count, undefined, { signal: options.signal });
   }
+}
+
+/** What is to be replaced, and the answer to a patch of it where one was sent already. */
+interface Met {
+  readonly base: Base | undefined;
+  readonly answer?: ApiAnswer;
+}
+
+/**
+ * Reads what is there. The first dry run goes out at the same time, as it harms nothing whatever it meets; its answer counts where both
+ * met the same object and there is nothing to decide.
+ */
+async function meet(
+  api: Api,
+  identity: Identity,
+  object: ClusterObject,
+  options: ApplyOptions,
+  count: number,
+): Promise<Met> {
+  if (!options.dryRun || count > 1) return { base: await readOwn(api, identity, object, options) };
+  const [base, answer] = await settleAll([
+    readOwn(api, identity, object, options),
+    send(api, object, "any", options),
+  ]);
+  const isSameObject =
+    base !== undefined && answer.code < 300 && parseLive(answer.json).metadata.uid === base.metadata.uid;
+  return isSameObject ? { base, answer } : { base };
 }
 
 /** What is there to be replaced, when it is this tentacle's. */
@@ -110,7 +139,8 @@ async function readSettled(
   if (last?.there !== true || last.settled === undefined) return undefined;
   if (last.settled.wanted !== contentOf(object)) return undefined;
   const metadataOnly = isVersioned(kind);
-  const live = await getObject(api, { kind, namespace, name }, { metadataOnly, signal });
+  const cached = isImmutable(object);
+  const live = await getObject(api, { kind, namespace, name }, { metadataOnly, cached, signal });
   return live !== undefined && versionOf(live, kind) === last.settled.version ? live : undefined;
 }
 
@@ -121,11 +151,7 @@ function settled(object: ClusterObject, live: Base | undefined): Settled | undef
 }
 
 /** What to write over without asking first; undefined when that is not known. */
-function baseOf(
-  name: string,
-  last: Seen | undefined,
-  dryRun: boolean,
-): { readonly base: Base | undefined } | undefined {
+function baseOf(name: string, last: Seen | undefined, dryRun: boolean): Met | undefined {
   if (last === undefined) return undefined;
   if (!last.there) return { base: undefined };
   // A dry run compares contents.
@@ -182,12 +208,13 @@ async function patch(
 function send(
   api: Api,
   object: ClusterObject,
-  base: Base | undefined,
+  base: Base | "any" | undefined,
   { dryRun, signal }: Pick<ApplyOptions, "dryRun" | "signal">,
   /** Takes fields from others, but the number of replicas when that is theirs to keep. */
   force?: { readonly keepReplicas: boolean },
 ): Promise<ApiAnswer> {
-  const { uid, resourceVersion } = base?.metadata ?? { resourceVersion: ABSENT_VERSION };
+  const { uid, resourceVersion } =
+    base === "any" ? {} : (base?.metadata ?? { uid: undefined, resourceVersion: ABSENT_VERSION });
   return api.send({
     verb: "patch",
     place: objectPlace(object.kind, object.metadata.namespace, object.metadata.name),
@@ -195,10 +222,10 @@ function send(
     contentType: "application/apply-patch+yaml",
     body: {
       ...object,
-      // What is undefined is not sent.
       ...(force?.keepReplicas === true &&
         object.kind === "Deployment" && { spec: { ...object.spec, replicas: undefined } }),
-      metadata: { ...object.metadata, resourceVersion, ...(uid !== undefined && { uid }) },
+      // What is undefined is not sent.
+      metadata: { ...object.metadata, resourceVersion, uid },
     },
     allow: [409],
     signal,

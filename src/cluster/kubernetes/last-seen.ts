@@ -34,6 +34,11 @@ export interface LastSeen {
   forget(path: string): void;
 }
 
+/** Does it never change once it is there? Such a one is named by its content. */
+export function isImmutable(object: ClusterObject): boolean {
+  return object.kind === "ConfigMap" && object.immutable === true;
+}
+
 export function createLastSeen(): LastSeen {
   const seen = new Map<string, Seen>();
   return {
@@ -55,9 +60,8 @@ export function createLastSeen(): LastSeen {
   };
 }
 
-/** Equal for objects that ask for the same. One that never changes is named by its content. */
+/** Equal for objects that ask for the same. */
 export function contentOf(object: ClusterObject): string {
-  const { kind, metadata } = object;
-  if (kind === "ConfigMap" && object.immutable === true) return metadata.name;
+  if (isImmutable(object)) return object.metadata.name;
   return createHash("sha256").update(canonicalJson(object)).digest("base64");
 }

@@ -42,18 +42,27 @@ export function preconditions({ metadata: { uid, resourceVersion } }: LiveObject
   return { uid, resourceVersion };
 }
 
+export interface GetOptions {
+  readonly metadataOnly?: boolean;
+  /** As the API server has it in memory, which may be a moment old: for what never changes. It need not read a large object for that. */
+  readonly cached?: boolean;
+  readonly signal: AbortSignal;
+}
+
 /** Reads one object; undefined when there is none. */
 export async function getObject(
   api: Api,
   key: { readonly kind: ResourceKind; readonly namespace: string; readonly name: string },
-  options: { readonly metadataOnly?: boolean; readonly signal: AbortSignal },
+  { metadataOnly = false, cached = false, signal }: GetOptions,
 ): Promise<LiveObject | undefined> {
   const answer = await api.send({
     verb: "get",
     place: object(key.kind, key.namespace, key.name),
     allow: [404],
-    signal: options.signal,
-    ...(options.metadataOnly === true && { accept: METADATA_ONLY }),
+    signal,
+    ...(metadataOnly && { accept: METADATA_ONLY }),
+    // https://kubernetes.io/docs/reference/using-api/api-concepts/#semantics-for-get-and-list
+    ...(cached && { query: { resourceVersion: "0" } }),
   });
   return answer.code === 404 ? undefined : parseLive(answer.json);
 }
