@@ -5,7 +5,7 @@ import { isShared } from "../ownership.ts";
 import type { Api } from "./api.ts";
 import { answerError } from "./errors.ts";
 import { hasSetLabel } from "./managed-fields.ts";
-import { getObject, listAll, type LiveObject, parseLive, preconditions } from "./objects.ts";
+import { eachPage, getObject, listAll, type LiveObject, parseLive, preconditions } from "./objects.ts";
 import { object as objectPlace } from "./paths.ts";
 import { asApplied } from "./records.ts";
 
@@ -29,21 +29,37 @@ export async function sweepEngines(
     (json) => isShared(json) && hasSetLabel(json, labels.managedBy),
   );
   if (engines.length === 0) return [];
-  // Whatever its labels say now: a workload that has lost them still runs.
-  const workloads = (await listAll(api, "Deployment", enclave, { signal })).map((json) =>
-    JSON.stringify(json),
-  );
+  const used = await usedOf(api, enclave, engines.map(nameOf), signal);
   const removed: string[] = [];
   for (const json of engines) {
     const engine = parseLive(json);
     const { name } = engine.metadata;
-    const isUsed = workloads.some((text) => text.includes(JSON.stringify(name)));
+    const isUsed = used.has(name);
     const { annotations } = annotated.parse(json).metadata;
     const fate = fateOf({ name, namespace: enclave, ...(annotations && { annotations }) }, isUsed, now);
     if (fate === "remove" && (await remove(api, enclave, engine, signal))) removed.push(name);
     if (fate === "mark" || fate === "unmark") await write(api, enclave, engine, fate, now, signal);
   }
   return removed;
+}
+
+/** Which of these names a workload of the enclave holds, whatever its labels say now: one that has lost them still runs. */
+async function usedOf(
+  api: Api,
+  enclave: string,
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  const used = new Set<string>();
+  for await (const workloads of eachPage(api, "Deployment", enclave, { signal })) {
+    const text = JSON.stringify(workloads);
+    for (const name of names) if (text.includes(JSON.stringify(name))) used.add(name);
+  }
+  return used;
+}
+
+function nameOf(json: unknown): string {
+  return parseLive(json).metadata.name;
 }
 
 async function remove(api: Api, enclave: string, engine: LiveObject, signal: AbortSignal): Promise<boolean> {

@@ -126,7 +126,23 @@ export function readPage(kind: ResourceKind, json: unknown): ListPage {
   };
 }
 
-/** All objects of a kind, page after page. */
+/** The objects of a kind, a page at a time, for whoever does not keep them. */
+export async function* eachPage(
+  api: Api,
+  kind: ResourceKind,
+  namespace: string | undefined,
+  query: Omit<ListQuery, "limit" | "cursor">,
+): AsyncGenerator<readonly unknown[]> {
+  let cursor: string | undefined;
+  do {
+    const asked = { ...query, limit: PAGE, ...(cursor !== undefined && { cursor }) };
+    const page = readPage(kind, (await askPage(api, kind, namespace, asked)).json);
+    yield page.items;
+    cursor = page.next;
+  } while (cursor !== undefined);
+}
+
+/** All objects of a kind. */
 export async function listAll(
   api: Api,
   kind: ResourceKind,
@@ -134,12 +150,6 @@ export async function listAll(
   query: Omit<ListQuery, "limit" | "cursor">,
 ): Promise<readonly unknown[]> {
   const items: unknown[] = [];
-  let cursor: string | undefined;
-  do {
-    const asked = { ...query, limit: PAGE, ...(cursor !== undefined && { cursor }) };
-    const page = readPage(kind, (await askPage(api, kind, namespace, asked)).json);
-    items.push(...page.items);
-    cursor = page.next;
-  } while (cursor !== undefined);
+  for await (const page of eachPage(api, kind, namespace, query)) items.push(...page);
   return items;
 }
