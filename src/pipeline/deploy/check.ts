@@ -47,15 +47,18 @@ export function validate(deps: PipelineDependencies, request: DeployRequest): Va
     tentacle,
     identity: createIdentity(enclave, tentacle.name),
     warnings: [
-      ...warnings.map(
-        ({ path, line, message }) =>
-          `${line === undefined ? path : `${path} (line ${line})`}${message.startsWith(`${path} `) ? message.slice(path.length) : `: ${message}`}`,
-      ),
+      ...warnings.map(warningText),
       ...(elsewhere
         ? [`deployment: names enclave ${tentacle.enclave}; deployed to ${enclave} as the call asked`]
         : []),
     ],
   };
+}
+
+/** With its place once: many messages begin with the path, as they also stand alone. */
+function warningText({ path, line, message }: Issue): string {
+  const place = line === undefined ? path : `${path} (line ${line})`;
+  return message.startsWith(`${path} `) ? `${place}${message.slice(path.length)}` : `${place}: ${message}`;
 }
 
 /** Refuses code that could not even be loaded. What is deployed already has been through it. */
