@@ -1,3 +1,4 @@
+import { Socket } from "node:net";
 import { checkServerIdentity, type ConnectionOptions } from "node:tls";
 import pLimit from "p-limit";
 import pRetry from "p-retry";
@@ -48,6 +49,7 @@ const KEPT_MS = 3_000;
 export function createConnector(settings: PostgresSettings): Connector {
   const limit = pLimit(AT_ONCE);
   const kept = new Map<Sql, NodeJS.Timeout>();
+  const closers = new WeakMap<Sql, () => void>();
 
   function keep(sql: Sql): void {
     kept.set(
@@ -68,17 +70,29 @@ export function createConnector(settings: PostgresSettings): Connector {
     kept.delete(sql);
   }
 
-  async function end(sql: Sql): Promise<void> {
+  /** Gives what is under way so many seconds; the server's half of the connection may then close for another. */
+  async function end(sql: Sql, timeout = 1): Promise<void> {
     forget(sql);
-    await sql.end({ timeout: 1 });
+    await sql.end({ timeout });
+    setTimeout(() => closers.get(sql)?.(), 1_000).unref();
   }
 
   async function endKept(): Promise<void> {
-    await Promise.all([...kept.keys()].map(end));
+    await Promise.all([...kept.keys()].map((sql) => end(sql)));
   }
 
   function connect(login: Login, database: string): Sql {
+    const { host, port } = settings;
+    let socket: Socket | undefined;
+    /**
+     * The library's own option, of which its types do not know. It closes its half of a socket and waits for the server to close the
+     * other: one whose server is silent would stay until the network gives up on it, and keep the process alive.
+     */
+    const ownSocket = {
+      socket: () => (socket = Object.assign(new Socket().connect(port, host), { host, port })),
+    };
     const sql = postgres({
+      ...ownSocket,
       host: settings.host,
       port: settings.port,
       user: login.user,
@@ -97,6 +111,7 @@ export function createConnector(settings: PostgresSettings): Connector {
         void sql.end({ timeout: 0 });
       },
     });
+    closers.set(sql, () => socket?.destroy());
     return sql;
   }
 
@@ -105,12 +120,12 @@ export function createConnector(settings: PostgresSettings): Connector {
     sql: Sql,
     signal: AbortSignal,
     work: (sql: Sql) => Promise<T>,
-    after: (sql: Sql) => unknown = end,
+    after: (sql: Sql) => unknown = (one) => end(one),
   ): Promise<T> {
     const { promise: aborted, reject } = Promise.withResolvers<never>();
     const onAbort = (): void => {
       reject(signal.reason);
-      void sql.end({ timeout: 0 });
+      void end(sql, 0);
     };
     signal.addEventListener("abort", onAbort, { once: true });
     const result = work(sql);

@@ -1,5 +1,8 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { connect, createServer, type Socket } from "node:net";
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
 import { createConnector, run } from "../../registrars/postgres/connection.ts";
 import { adminSchema } from "../../registrars/postgres/names.ts";
 import type { PostgresSettings } from "../../registrars/postgres/settings.ts";
@@ -55,6 +58,55 @@ describe.skipIf(!server.available)("Postgres registrar when things go wrong", ()
     }
     throw new Error("it registered");
   }
+
+  test("fault 22: a server that falls silent does not keep alive a process that has given it up and closed all", async () => {
+    const { settings } = database;
+    const sockets: Socket[] = [];
+    const between = createServer((client) => {
+      const service = connect(settings.port, settings.host);
+      sockets.push(client, service);
+      for (const socket of [client, service]) socket.on("error", () => undefined);
+      client.pipe(service);
+      service.pipe(client);
+    });
+    between.listen(0, "127.0.0.1");
+    await once(between, "listening");
+    const address = between.address();
+    const port = typeof address === "object" ? address?.port : undefined;
+    const source = new URL("../../registrars/postgres/connection.ts", import.meta.url).href;
+    const given = { ...settings, host: "127.0.0.1", port };
+    const child = spawn(
+      process.execPath,
+      [
+        "--input-type=module",
+        "--eval",
+        `import { once } from "node:events";
+        import { createConnector } from ${JSON.stringify(source)};
+        const connector = createConnector(${JSON.stringify(given)});
+        await connector.asAdmin(AbortSignal.timeout(30_000), async (sql) => {
+          await sql\`SELECT 1\`;
+          process.stdout.write("logged in");
+          await once(process.stdin, "data");
+        });
+        process.stdin.destroy();
+        const asked = connector.asAdmin(AbortSignal.timeout(200), (sql) => sql\`SELECT 2\`);
+        await asked.then(() => { throw new Error("it answered"); }, () => undefined);
+        await connector.close();`,
+      ],
+      { stdio: ["pipe", "pipe", "inherit"] },
+    );
+    onTestFinished(() => {
+      child.kill("SIGKILL");
+      for (const socket of sockets) socket.destroy();
+      between.close();
+    });
+    const ended = once(child, "exit");
+    await once(child.stdout, "data");
+    // From now on nobody reads, and nobody closes.
+    for (const socket of sockets) socket.unpipe().pause();
+    child.stdin.write("go on");
+    expect(await ended).toEqual([0, null]);
+  });
 
   test("no password is in the server's log, though it logs every statement", async () => {
     if (!server.available) return;

@@ -2,9 +2,6 @@ import { startServe } from "../../serve.ts";
 import { type ExitCode, exitCodes } from "../failure.ts";
 import type { CommandIo } from "../io.ts";
 
-/** What keeps a server from ending when all of it is closed is a socket that some library lost sight of. */
-const LAST_MS = 3_000;
-
 /** Serves MCP over HTTP until a signal comes; calls that are running then may end. */
 export async function run(_options: object, io: CommandIo): Promise<ExitCode> {
   const { output, signal } = io;
@@ -31,7 +28,6 @@ export async function run(_options: object, io: CommandIo): Promise<ExitCode> {
     output.note("Stopping: running calls may end …");
   } finally {
     await server.close();
-    setTimeout(() => process.exit(), LAST_MS).unref();
   }
   return exitCodes.ok;
 }
