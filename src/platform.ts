@@ -9,7 +9,7 @@ import { loadServerConfig, type ServerConfig } from "./config.ts";
 import { readEngineBundle } from "./engine/bundle.ts";
 import { findDeno } from "./engine/deno.ts";
 import type { Environment } from "./environment.ts";
-import { createExoskeleton, type Exoskeleton } from "./exoskeleton/exoskeleton.ts";
+import { createExoskeleton, type Exoskeleton, type StartingService } from "./exoskeleton/exoskeleton.ts";
 import type { Deadlines } from "./exoskeleton/guard.ts";
 import { makePrivateFolder } from "./files.ts";
 import { createLogger, type Logger } from "./log.ts";
@@ -18,6 +18,7 @@ import { createLasting } from "./pipeline/lasting.ts";
 import type { Operations } from "./pipeline/operations.ts";
 import type { StepObserver } from "./pipeline/steps.ts";
 import { createRedactor, type Redactor } from "./redact.ts";
+import { within } from "./server/within.ts";
 import { packageVersion } from "./version.ts";
 
 export { definitions };
@@ -40,8 +41,8 @@ export interface PlatformOptions {
   readonly environment?: Environment;
   /** Settings that stand in where the environment has none: what `tntc up` started. */
   readonly defaults?: Environment;
-  /** Why a service that could have been there is not, by service name. */
-  readonly absent?: Readonly<Record<string, string>>;
+  /** Services that are just being started, by name: what `tntc up` starts. */
+  readonly starting?: Readonly<Record<string, StartingOfThisMachine>>;
   /** Instead of the one in the environment. */
   readonly stateDir?: string;
   /** Who calls, for the audit log, where a call does not say; default: the user of this machine. */
@@ -57,13 +58,23 @@ export interface PlatformOptions {
   readonly deadlines?: Deadlines;
 }
 
+/** A service that this process starts. */
+export interface StartingOfThisMachine {
+  readonly doing: () => string;
+  /** The settings that use it, or why it is not there. */
+  readonly started: Promise<{ readonly env: Environment } | { readonly absent: string }>;
+}
+
+/** Engines wait so long for the services that they were deployed for. */
+const ENGINES_WAIT_MS = 20_000;
+
 /** Puts configuration, cluster, services and operations together. Throws InvalidInput for a bad configuration. */
 export async function createPlatform(options: PlatformOptions = {}): Promise<Platform> {
   const config = loadServerConfig(definitions, options.defaults, options.environment);
   const redactor = options.redactor ?? createRedactor();
   config.secrets.forEach((secret) => redactor.add(secret));
   const log = createLogger(config.logLevel, redactor);
-  const cluster = await createCluster(config, options.stateDir ?? config.stateDir, log);
+  const cluster = await createCluster(config, options, log);
   const exoskeleton = createExoskeleton({
     definitions,
     config: config.services,
@@ -73,7 +84,7 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
       findProgram: programFinder(config),
       ...("access" in cluster && { kubernetes: cluster.access }),
     },
-    absent: options.absent,
+    starting: options.starting && configuredWhenStarted(options.starting, options, redactor),
     deadlines: options.deadlines,
   });
   const countLocks = options.countLocks ?? ((take: Cluster["lock"]) => take);
@@ -121,6 +132,29 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
   };
 }
 
+/** What the settings of each mean, once there are some; their secrets are known from then on. */
+function configuredWhenStarted(
+  starting: Readonly<Record<string, StartingOfThisMachine>>,
+  { defaults, environment }: PlatformOptions,
+  redactor: Redactor,
+): Readonly<Record<string, StartingService>> {
+  return Object.fromEntries(
+    Object.entries(starting).map(([name, { doing, started }]) => {
+      const configured = started.then((outcome) => {
+        if ("absent" in outcome) return outcome;
+        const { services, secrets } = loadServerConfig(
+          definitions,
+          { ...defaults, ...outcome.env },
+          environment,
+        );
+        secrets.forEach((secret) => redactor.add(secret));
+        return { config: services[name] ?? { enabled: false as const } };
+      });
+      return [name, { doing, started: configured }];
+    }),
+  );
+}
+
 /** On this machine it is kept without being asked for: there is no log collector that would keep the server's log. */
 async function auditFileOf(config: ServerConfig, { stateDir }: PlatformOptions): Promise<string | undefined> {
   if (config.auditFile !== undefined || config.cluster.kind !== "local") return config.auditFile;
@@ -144,7 +178,7 @@ function programFinder({ programs, pathEnv, cacheDir }: ServerConfig) {
 
 async function createCluster(
   config: ServerConfig,
-  stateDir: string,
+  { stateDir = config.stateDir, starting = {} }: PlatformOptions,
   log: Logger,
 ): Promise<Cluster | KubernetesCluster> {
   if (config.cluster.kind === "kubernetes") return createKubernetesCluster({ ...config.cluster, log });
@@ -153,6 +187,7 @@ async function createCluster(
     deno: () => findDeno({ configured: config.programs.deno, pathEnv: config.pathEnv }),
     log,
     supervise: true,
+    enginesAfter: within(ENGINES_WAIT_MS, Promise.all(Object.values(starting).map(({ started }) => started))),
     defaultEnclave: config.defaultEnclave,
   });
 }

@@ -1,14 +1,14 @@
 import { singleToken } from "./callers/authenticate.ts";
 import { coreSettings, loadServerConfig } from "./config.ts";
 import { claimHost, type HostClaim, readHost } from "./embedded/host.ts";
-import { type Embedded, embeddedServices, startEmbedded } from "./embedded/index.ts";
+import { beginEmbedded, type Embedded, embeddedServices, type Starting } from "./embedded/index.ts";
 import type { ClientConfig, Environment } from "./environment.ts";
 import { Conflict } from "./errors.ts";
 import { readTentacleFolder } from "./folder/read-folder.ts";
 import { createLogger } from "./log.ts";
-import { repairAtStart } from "./pipeline/repair-at-start.ts";
+import { repairAtStart, type StartRepairs } from "./pipeline/repair-at-start.ts";
 import { sweepEngines } from "./pipeline/sweep-engines.ts";
-import { createPlatform, definitions, localCaller, type Platform } from "./platform.ts";
+import { createPlatform, definitions, localCaller, type Platform, type PlatformOptions } from "./platform.ts";
 import { createRedactor, type Redactor } from "./redact.ts";
 import type { ToolHost } from "./server/host.ts";
 import { serveHttp } from "./server/http.ts";
@@ -32,7 +32,8 @@ export interface RunningUp {
   readonly tokenFile: string;
   readonly token: string;
   readonly platform: Platform;
-  readonly services: Embedded["services"];
+  /** How they are, once each has come up or has failed to. */
+  readonly services: Promise<Embedded["services"]>;
   /** What an MCP server in this process works on. */
   readonly toolHost: ToolHost;
   /** Ends the server, the tentacles and the services, in this order. */
@@ -40,8 +41,8 @@ export interface RunningUp {
 }
 
 /**
- * Becomes the host of the state folder: starts the services that the environment does not already name, and an MCP
- * server on loopback. Throws Conflict when a living process is the host.
+ * Becomes the host of the state folder: begins to start the services that the environment does not already name, and starts an MCP
+ * server on loopback, which does not wait for them. Throws Conflict when a living process is the host.
  */
 export async function startUp(options: UpOptions): Promise<RunningUp> {
   const claim = await claimHost(options.config.stateDir);
@@ -71,7 +72,7 @@ async function start(
   const wants = embeddedServices.filter(
     (service) => configured.exoskeletonEnabled && configured.services[service]?.enabled !== true,
   );
-  const embedded = await startEmbedded({
+  const embedded = await beginEmbedded({
     stateDir,
     cacheDir,
     pathEnv,
@@ -83,16 +84,10 @@ async function start(
   });
   closers.push(() => embedded.stop());
 
-  const absent = Object.fromEntries(
-    wants.flatMap((name) => {
-      const service = embedded.services[name];
-      return service.state === "unavailable" ? [[name, `${service.reason}; ${service.remedy}`]] : [];
-    }),
-  );
   const platform = await createPlatform({
     environment,
-    defaults: { ...defaults, ...embedded.env },
-    absent,
+    defaults,
+    starting: startingOf(embedded),
     stateDir,
     redactor,
   });
@@ -111,16 +106,37 @@ async function start(
   const server = await serveHttp({ service, authenticate, log: platform.log });
   closers.push(() => server.close());
   await claim.publish({ url: server.url });
-  for (const work of [repairAtStart(() => platform), sweepEngines(() => platform)])
-    closers.push(() => work.stop());
+  const sweep = sweepEngines(() => platform);
+  closers.push(() => sweep.stop());
+  // Before it knows its services a repair would be in vain.
+  const ended = new AbortController();
+  let repairs: StartRepairs | undefined;
+  void embedded.started.then(() => {
+    if (!ended.signal.aborted) repairs = repairAtStart(() => platform);
+  });
+  closers.push(async () => {
+    ended.abort();
+    await repairs?.stop();
+  });
   return {
     url: server.url,
     tokenFile: claim.tokenFile,
     token: claim.token,
     platform,
-    services: embedded.services,
+    services: embedded.started.then(({ services }) => services),
     toolHost,
   };
+}
+
+function startingOf({ services }: Starting): NonNullable<PlatformOptions["starting"]> {
+  return Object.fromEntries(
+    Object.entries(services).map(([name, { doing, started }]) => {
+      const outcome = started.then(({ state, env }) =>
+        state.state === "unavailable" ? { absent: `${state.reason}; ${state.remedy}` } : { env },
+      );
+      return [name, { doing, started: outcome }];
+    }),
+  );
 }
 
 async function alreadyUp(stateDir: string): Promise<Conflict> {

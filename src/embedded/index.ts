@@ -45,31 +45,58 @@ export interface Embedded {
   stop(): Promise<void>;
 }
 
+/** Services that are being started, each by itself. */
+export interface Starting {
+  /** The wanted ones. */
+  readonly services: Readonly<Partial<Record<EmbeddedService, StartingService>>>;
+  /** All of them, once each has come up or has failed to. */
+  readonly started: Promise<Embedded>;
+  /** Gives up what is still being fetched, and ends what runs. */
+  stop(): Promise<void>;
+}
+
+export interface StartingService {
+  /** What is going on: `downloading nats-server 2.12.3: 3.0 MB of 8.1 MB`. */
+  readonly doing: () => string;
+  /** That it cannot be had is an answer, not an error. */
+  readonly started: Promise<Kept>;
+}
+
 /**
- * Starts the wanted services side by side. One that cannot be had is reported with the reason and the remedy, and the others
- * work; one that ends is started again on its port. Only the host of `stateDir` may call this.
+ * Begins to start the wanted services side by side, and does not wait for them. One that cannot be had is reported with the reason
+ * and the remedy, and the others work; one that ends is started again on its port. Only the host of `stateDir` may call this.
  */
-export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+export async function beginEmbedded(options: EmbeddedOptions): Promise<Starting> {
   const { stateDir, log, wants = embeddedServices } = options;
   const logs = join(stateDir, "logs");
   await makePrivateFolder(logs);
   // Started by root, Postgres runs as another user, who must get through to its own folder; the others close theirs.
   await mkdir(join(stateDir, "services"), { recursive: true, mode: 0o711 });
+  const end = new AbortController();
+  const signal = AbortSignal.any([end.signal, ...(options.signal === undefined ? [] : [options.signal])]);
 
-  async function start(name: EmbeddedService): Promise<Kept> {
-    if (!wants.includes(name)) return notWanted;
+  function start(name: EmbeddedService): StartingService {
+    let doing = `starting ${name}`;
+    const onProgress = (message: string): void => {
+      doing = message;
+      options.onProgress?.(message);
+    };
+    return { doing: () => doing, started: keep(name, onProgress) };
+  }
+
+  async function keep(name: EmbeddedService, onProgress: (message: string) => void): Promise<Kept> {
     const logFile = join(logs, `${name}.log`);
-    const context = { ...options, dataDir: join(stateDir, "services", name), logFile };
-    options.onProgress?.(`starting ${name}`);
+    const context = { ...options, signal, onProgress, dataDir: join(stateDir, "services", name), logFile };
+    onProgress(`starting ${name}`);
     const kept = await keepRunning({
       name,
       logFile,
       log,
       start: (port) => starters[name](context, port),
-      ...(options.onProgress !== undefined && { onChange: options.onProgress }),
+      onChange: onProgress,
     });
     const { state } = kept;
-    options.onProgress?.(
+    onProgress(
       state.state === "running"
         ? `${name} ${state.version} runs at ${state.address}`
         : `${name} is unavailable: ${state.reason}`,
@@ -77,16 +104,27 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     return kept;
   }
 
-  const [postgres, nats, rustfs] = await Promise.all([start("postgres"), start("nats"), start("rustfs")]);
-  return {
+  const services = Object.fromEntries(wants.map((name) => [name, start(name)]));
+  const all = Promise.all(
+    embeddedServices.map((name) => services[name]?.started ?? Promise.resolve(notWanted)),
+  );
+  const stop = async (): Promise<void> => {
+    end.abort();
+    await Promise.all((await all).map((kept) => kept.stop()));
+  };
+  const started = all.then(([postgres = notWanted, nats = notWanted, rustfs = notWanted]): Embedded => ({
     get services() {
       return { postgres: postgres.state, nats: nats.state, rustfs: rustfs.state };
     },
     env: { ...postgres.env, ...nats.env, ...rustfs.env },
-    async stop() {
-      await Promise.all([postgres, nats, rustfs].map((kept) => kept.stop()));
-    },
-  };
+    stop,
+  }));
+  return { services, started, stop };
+}
+
+/** The same, and waits until each has come up or has failed to. */
+export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  return (await beginEmbedded(options)).started;
 }
 
 const notWanted = notRunning({

@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { closest } from "fastest-levenshtein";
 import pLimit from "p-limit";
 import type { ServiceConfig } from "../config.ts";
 import { InvalidInput, NotEnabled } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { ServiceFlag } from "../pipeline/operations.ts";
+import { untilAborted } from "../until-aborted.ts";
 import { CALLS_AT_ONCE, type Deadlines, guardRegistrar, unavailable } from "./guard.ts";
 import { createProber, type Prober } from "./prober.ts";
 import type { Registrar, RegistrarContext, RegistrarDefinition } from "./registrar.ts";
@@ -12,7 +14,12 @@ import { describeModes } from "./settings.ts";
 /** One backing service of this installation. */
 export interface Service {
   readonly definition: RegistrarDefinition;
+  /** Also while it is being started. */
   readonly enabled: boolean;
+  /** What the operator would have to do, where it is not enabled. */
+  readonly whyOff: string;
+  /** Waits, where it is being started, until it has or `ms` have passed. */
+  readonly waitForStart: (ms: number, signal: AbortSignal) => Promise<void>;
   /** The guarded registrar, made at first use; throws NotEnabled where the service is not configured. */
   readonly registrar: () => Promise<Registrar>;
   /** Is it usable now? Throws only when the caller gives up. */
@@ -41,11 +48,24 @@ export interface ExoskeletonOptions {
   readonly log: Logger;
   /** What registrars may use of this machine and its cluster. */
   readonly access?: Omit<RegistrarContext, "log" | "installation">;
-  /** Why a service that could have been there is not, by service name: what `tntc up` could not start. */
-  readonly absent?: Readonly<Record<string, string>>;
+  /** Services that are just being started, by name; `config` has none of them yet. */
+  readonly starting?: Readonly<Record<string, StartingService>> | undefined;
   /** How long a call of a service may take, where not as usual. */
   readonly deadlines?: Deadlines | undefined;
 }
+
+/** A service that is being started, which may take minutes where its program is fetched first. */
+export interface StartingService {
+  /** What is going on, in words. */
+  readonly doing: () => string;
+  /** Its settings, or why it will not be there. */
+  readonly started: Promise<{ readonly config: ServiceConfig } | { readonly absent: string }>;
+}
+
+/** Who looks has no time to wait. */
+const LOOK_MS = 5_000;
+/** A deploy has, but many clients give up after a minute. */
+const DEPLOY_MS = 30_000;
 
 /** Puts the configured services together; connects to none of them yet. */
 export function createExoskeleton(options: ExoskeletonOptions): Exoskeleton {
@@ -60,7 +80,7 @@ export function createExoskeleton(options: ExoskeletonOptions): Exoskeleton {
         hint: `Did you mean ${closest(dependency, known)}? Known: ${known.join(", ")}.`,
       });
     }
-    if (!service.enabled) throw notEnabled(service.definition, options);
+    if (!service.enabled) throw notEnabled(service);
     return service;
   }
 
@@ -73,7 +93,7 @@ export function createExoskeleton(options: ExoskeletonOptions): Exoskeleton {
       ...(definition.usage !== undefined && { usage: definition.usage }),
       fields: definition.fields.map(({ name }) => name),
     };
-    if (!enabled) return { ...base, available: false, reason: offHint(definition, options) };
+    if (!enabled) return { ...base, available: false, reason: service.whyOff };
     const { available, reason, remedy, version, since } = await service.prober.glance(signal);
     const why = [reason, remedy].filter((text) => text !== undefined).join("; ");
     return {
@@ -88,6 +108,7 @@ export function createExoskeleton(options: ExoskeletonOptions): Exoskeleton {
     services,
     require,
     async requireAvailable(service, signal) {
+      await service.waitForStart(DEPLOY_MS, signal);
       const { available, reason, remedy } = await service.prober.ask(signal);
       if (!available) throw unavailable(service.definition, reason ?? "no reason given", remedy);
     },
@@ -105,11 +126,21 @@ export function createExoskeleton(options: ExoskeletonOptions): Exoskeleton {
 
 function createService(definition: RegistrarDefinition, options: ExoskeletonOptions): Service {
   const { config, installation, log, access } = options;
-  const settings = config[definition.service];
+  let settings = config[definition.service];
+  let absent: string | undefined;
+  let starting = options.starting?.[definition.service];
   let made: Promise<Registrar> | undefined;
+  const started = starting?.started.then((outcome) => {
+    starting = undefined;
+    if ("config" in outcome) settings = outcome.config;
+    else absent = outcome.absent;
+  });
 
   async function make(): Promise<Registrar> {
-    if (settings?.enabled !== true) throw notEnabled(definition, options);
+    if (starting !== undefined) await service.waitForStart(LOOK_MS, new AbortController().signal);
+    if (starting !== undefined)
+      throw unavailable(definition, `it is being started: ${starting.doing()}`, whileStarting(definition));
+    if (settings?.enabled !== true) throw notEnabled(service);
     const registrar = await definition.create(settings.settings, { ...access, log, installation });
     const { deadlines } = options;
     return guardRegistrar(definition, registrar, { log, circuit: prober, deadlines, turns });
@@ -130,6 +161,13 @@ function createService(definition: RegistrarDefinition, options: ExoskeletonOpti
     try {
       return await (await registrar()).probe(signal);
     } catch (error) {
+      if (starting !== undefined)
+        return {
+          available: false,
+          reason: `it is being started: ${starting.doing()}`,
+          remedy: whileStarting(definition),
+          latencyMs: 0,
+        };
       log.warn({ service: definition.service, err: error }, "registrar could not be made");
       return {
         available: false,
@@ -139,9 +177,20 @@ function createService(definition: RegistrarDefinition, options: ExoskeletonOpti
     }
   });
 
-  return {
+  const service: Service = {
     definition,
-    enabled: settings?.enabled === true,
+    get enabled() {
+      return starting !== undefined || settings?.enabled === true;
+    },
+    get whyOff() {
+      return absent ?? offHint(definition);
+    },
+    async waitForStart(ms, signal) {
+      if (starting === undefined || started === undefined) return;
+      const ended = new AbortController();
+      const late = sleep(ms, undefined, { signal: ended.signal, ref: false }).catch(() => undefined);
+      await untilAborted(signal, Promise.race([started, late])).finally(() => ended.abort());
+    },
     registrar,
     prober,
     waiting: () => turns.pendingCount,
@@ -150,22 +199,27 @@ function createService(definition: RegistrarDefinition, options: ExoskeletonOpti
       await registrar?.close();
     },
   };
+  return service;
 }
 
-function notEnabled(definition: RegistrarDefinition, options: ExoskeletonOptions): NotEnabled {
+function whileStarting({ service, dependency }: RegistrarDefinition): string {
+  return `Nothing is to be mended: try again in a minute, or when ${service} is available (call enclave_info). A tentacle without ${dependency} can be deployed meanwhile.`;
+}
+
+function notEnabled({ definition, whyOff }: Service): NotEnabled {
   return new NotEnabled(`exoskeleton: ${definition.service} not enabled`, {
     service: definition.service,
     path: `contract.dependencies.${definition.dependency}`,
     fix: [{ op: "remove", path: ["contract", "dependencies", definition.dependency] }],
-    hint: `Remove ${definition.dependency} from the contract, or ask the operator: ${offHint(definition, options)}`,
+    hint: `Remove ${definition.dependency} from the contract, or ask the operator: ${whyOff}`,
   });
 }
 
-function offHint({ service, settings, modes }: RegistrarDefinition, { absent }: ExoskeletonOptions): string {
+function offHint({ settings, modes }: RegistrarDefinition): string {
   const required = Object.values(settings)
     .filter((setting) => setting.required)
     .map(({ env }) => env)
     .join(", ");
   const choice = modes === undefined ? "" : ` and ${describeModes({ settings, modes })}`;
-  return absent?.[service] ?? `set ${required}${choice} on the server.`;
+  return `set ${required}${choice} on the server.`;
 }

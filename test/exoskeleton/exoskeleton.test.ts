@@ -3,7 +3,7 @@ import pLimit from "p-limit";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { type ErrorReport, TentacularError, Unavailable } from "../../src/errors.ts";
-import { createExoskeleton } from "../../src/exoskeleton/exoskeleton.ts";
+import { createExoskeleton, type StartingService } from "../../src/exoskeleton/exoskeleton.ts";
 import { CALLS_AT_ONCE, guardRegistrar } from "../../src/exoskeleton/guard.ts";
 import {
   defineRegistrar,
@@ -54,13 +54,17 @@ function define(create: () => Promise<Registrar>): RegistrarDefinition {
   });
 }
 
-function exoskeleton(create: () => Promise<Registrar>, enabled = true, absent?: Record<string, string>) {
+function exoskeleton(
+  create: () => Promise<Registrar>,
+  enabled = true,
+  starting?: Readonly<Record<string, StartingService>>,
+) {
   return createExoskeleton({
     definitions: [define(create)],
     config: { fruit: enabled ? { enabled: true, settings: { host: "h" } } : { enabled: false } },
     installation: "test",
     log: silentLogger,
-    absent,
+    starting,
   });
 }
 
@@ -186,11 +190,44 @@ describe("the exoskeleton", () => {
     expect(await off.flags(call.signal)).toMatchObject({ fruit: { enabled: false, available: false } });
   });
 
-  test("says why a service that could not be started here is missing", async () => {
-    const off = exoskeleton(async () => basket(), false, { fruit: "no basket on PATH; install one" });
-    expect((await reportOf(() => off.require("tentacular-fruit"))).hint).toContain(
-      "no basket on PATH; install one",
+  test("a service that is being started says so, holds up nobody who looks, and is there once it is", async () => {
+    const started = Promise.withResolvers<Awaited<StartingService["started"]>>();
+    const doing = () => "downloading fruit 7: 1 MB of 9 MB";
+    const service = exoskeleton(async () => basket(), false, { fruit: { doing, started: started.promise } });
+    const fruit = service.require("tentacular-fruit");
+    const reason: unknown = expect.stringMatching(
+      /^it is being started: downloading fruit 7: 1 MB of 9 MB; Nothing is to be mended: try again in a minute/,
     );
+    expect((await service.flags(call.signal)).fruit).toMatchObject({
+      enabled: true,
+      available: false,
+      reason,
+    });
+    expect(await reportOf(() => fruit.registrar())).toMatchObject({
+      code: "unavailable",
+      message: `exoskeleton: fruit unavailable: it is being started: ${doing()}`,
+    });
+    // Who needs it waits for it.
+    const required = service.requireAvailable(fruit, call.signal);
+    started.resolve({ config: { enabled: true, settings: { host: "h" } } });
+    await required;
+    expect((await service.flags(call.signal)).fruit).toMatchObject({ enabled: true, available: true });
+  });
+
+  test("says why a service that could not be started here is missing", async () => {
+    const absent = "no basket on PATH; install one";
+    const starting = { fruit: { doing: () => "looking for fruit", started: Promise.resolve({ absent }) } };
+    const off = exoskeleton(async () => basket(), false, starting);
+    expect((await off.flags(call.signal)).fruit).toMatchObject({ available: false });
+    expect((await off.flags(call.signal)).fruit).toMatchObject({
+      enabled: false,
+      available: false,
+      reason: absent,
+    });
+    expect(await reportOf(() => off.require("tentacular-fruit"))).toMatchObject({
+      code: "not_enabled",
+      hint: `Remove tentacular-fruit from the contract, or ask the operator: ${absent}`,
+    });
   });
 
   test("names the near dependency for an unknown one", async () => {

@@ -28,7 +28,8 @@ export async function run(_options: object, io: CommandIo): Promise<ExitCode> {
       onProgress: (message) => output.note(output.noteStyle.dim(`  ${message}`)),
     });
     try {
-      output.note(renderServices(up.services, output.noteStyle));
+      const services = await up.services;
+      output.note(renderServices(services, output.noteStyle));
       const demo: CommandIo = {
         ...io,
         read: (tool, args) => demo.withServer((server) => server.call(tool, args, { signal })),
@@ -43,7 +44,7 @@ export async function run(_options: object, io: CommandIo): Promise<ExitCode> {
       };
       const proofs = await walk(demo, up);
       const seconds = Math.round((performance.now() - started) / 100) / 10;
-      await output.result({ ok: true, seconds, services: up.services, proofs }, () =>
+      await output.result({ ok: true, seconds, services, proofs }, () =>
         [
           "",
           `${output.style.green("The whole main job, done and proved")} in ${seconds} s:`,

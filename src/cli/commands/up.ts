@@ -8,12 +8,13 @@ export async function run(_options: object, io: CommandIo): Promise<ExitCode> {
   const { config, output, signal } = io;
   const up = await startUp({ config, onProgress: (message) => output.note(output.noteStyle.dim(message)) });
   try {
-    await output.result({ url: up.url, token_file: up.tokenFile, services: up.services }, () =>
+    const services = await up.services;
+    await output.result({ url: up.url, token_file: up.tokenFile, services }, () =>
       [
-        renderServices(up.services, output.style),
+        renderServices(services, output.style),
         "",
         `Serving at ${up.url}. Every tntc command on this machine finds it.`,
-        `Next, in another terminal: tntc init my-tentacle${withRunning(up.services)}`,
+        `Next, in another terminal: tntc init my-tentacle${withRunning(services)}`,
         "Ctrl-C ends it all; the data stays.",
       ].join("\n"),
     );
@@ -29,7 +30,7 @@ export async function run(_options: object, io: CommandIo): Promise<ExitCode> {
 }
 
 /** The option that gives a new tentacle every service that runs here. */
-function withRunning(services: RunningUp["services"]): string {
+function withRunning(services: Awaited<RunningUp["services"]>): string {
   const running = Object.entries(services).flatMap(([name, { state }]) => (state === "running" ? name : []));
   return running.length === 0 ? "" : ` --with ${running.join(",")}`;
 }

@@ -29,6 +29,8 @@ export interface LocalClusterOptions {
   readonly log: Logger;
   /** Runs the workloads. Of several processes that want to, one does; the others take over when it is gone. */
   readonly supervise: boolean;
+  /** Their engines are started when this has settled. */
+  readonly enginesAfter?: Promise<unknown>;
   /** Listed also before anything is deployed to it. */
   readonly defaultEnclave: string;
 }
@@ -44,8 +46,12 @@ export function createLocalCluster(options: LocalClusterOptions): Cluster {
   const { log, defaultEnclave } = options;
   const folders = createFolders(options.stateDir);
   const store = createStore(folders, log);
+  const denoLater = async (): Promise<string> => {
+    await options.enginesAfter;
+    return options.deno();
+  };
   const supervisor = options.supervise
-    ? createSupervisor({ folders, store, deno: options.deno, log })
+    ? createSupervisor({ folders, store, deno: denoLater, log })
     : undefined;
   const workloads = createWorkloads({ folders, store, supervisor });
 
