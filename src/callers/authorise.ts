@@ -10,7 +10,7 @@ export interface Installation {
   readonly cleanupOnUndeploy: boolean;
 }
 
-const LISTED = "enclave_info lists the enclaves that you may use.";
+const LISTED = "Call enclave_info to see the enclaves that you may use.";
 
 /**
  * The operations as one caller may use them: each call is checked for its scope in its enclave, and then done in exactly

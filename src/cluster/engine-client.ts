@@ -54,7 +54,7 @@ export async function postRun(
 
 /** The next step where an engine cannot be asked, or said nothing. */
 export function seeLogs({ name }: Identity): string {
-  return `Call logs of ${name} for what its nodes and its engine wrote, and status for how it is.`;
+  return `Call logs with name: "${name}" for what its nodes and its engine wrote, and status for how it is.`;
 }
 
 /** The body of `POST /run`. */

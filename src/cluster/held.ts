@@ -11,7 +11,7 @@ export function lockHeld(
   return new Conflict(
     `${operation} of ${key} cannot begin: ${holder} has been at its ${other} since ${since}`,
     {
-      hint: `Nothing was changed. Call status of ${name} until that operation has ended, then this again if it is still wanted.`,
+      hint: `Nothing was changed. Call status with name: "${name}" until that operation has ended, then this again if it is still wanted.`,
     },
   );
 }

@@ -150,7 +150,7 @@ export function unavailable(
     service,
     hint:
       remedy ??
-      `Ask the operator to look at ${service}; when enclave_info shows it available again, repeat the call. A tentacle without ${dependency} can be deployed meanwhile.`,
+      `Ask the operator to look at ${service}. When it is available again (call enclave_info), repeat what you did. A tentacle without ${dependency} can be deployed meanwhile.`,
   });
 }
 

@@ -36,7 +36,7 @@ export async function requireDeployedSource(
   if (record === undefined) throw await unknownTentacle(deps, identity, signal);
   if (isBeingRemoved(record))
     throw new Conflict(`an undeploy of ${identity.key} did not finish`, {
-      hint: "Call repair, which finishes it; or deploy, which takes it back.",
+      hint: `Call repair with name: "${identity.name}", which finishes it; or deploy, which takes it back.`,
     });
   if (record.state === "undeployed" && record.operation === undefined)
     throw new InvalidInput(`${identity.key} is not deployed; only its data is kept`, {

@@ -89,7 +89,7 @@ function notEmpty(enclave: string, tentacles: readonly string[]): Conflict {
   return new Conflict(
     `enclave ${enclave} is not empty: it has ${counted(tentacles.length, "tentacle")}, or data kept of them: ${shown}${more}`,
     {
-      hint: `Undeploy each with force, or all at once: tntc enclave deprovision ${enclave} --force. That deletes their data for good.`,
+      hint: `Undeploy each with force; or, for all at once, call enclave with action: "deprovision", enclave: "${enclave}", force: "${enclave}". That deletes their data for good.`,
     },
   );
 }

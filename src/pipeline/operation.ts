@@ -68,13 +68,13 @@ function endOf(error: unknown): Pick<OperationStatus, "outcome" | "ended" | "err
 
 /** Under the lock: goes on only where `finishes`, an interrupted operation, is still what the journal shows. */
 export function requireUnfinished(
-  { key }: Identity,
+  { key, name }: Identity,
   record: ReleaseRecord | undefined,
   finishes: string | undefined,
 ): void {
   if (finishes === undefined || record?.operation?.id === finishes) return;
   throw new Conflict(`another operation on ${key} came in between`, {
-    hint: "Call status to see how it is now.",
+    hint: `Call status with name: "${name}" to see how it is now.`,
   });
 }
 

@@ -52,7 +52,7 @@ export function createRepair(deps: PipelineDependencies, undeploy: Undeploy): Op
       next:
         workload.state === "ready"
           ? "It is as it was deployed, and ready."
-          : "It is as it was deployed, but not ready: call logs to see why.",
+          : `It is as it was deployed, but not ready: call logs with name: "${identity.name}" to see why.`,
     };
   }
 

@@ -90,7 +90,7 @@ export function createRotate(deps: PipelineDependencies): Operations["rotate"] {
       warnings: notRetired.warnings,
       next: retired
         ? "The old credentials are ended. Nothing is left to do."
-        : `The new version is ${workload.state}, so old and new credentials both work. Call logs to see why; when the cause is gone, repair ends the old ones.`,
+        : `The new version is ${workload.state}, so old and new credentials both work. Call logs with name: "${identity.name}" to see why; when the cause is gone, repair ends the old ones.`,
     };
   };
 }

@@ -193,7 +193,7 @@ function unknownOperation({ key, name }: Identity, known: OperationStatus | unde
   const last = known === undefined ? "none" : `${known.id}, a ${known.kind}: ${known.outcome}`;
   return new InvalidInput(`no such operation on ${key} is remembered`, {
     path: "operation",
-    hint: `The last one known is ${last}. One that left nothing is remembered only by the server that ran it. Call status of ${name} without operation to see how it is.`,
+    hint: `The last one known is ${last}. One that left nothing is remembered only by the server that ran it. Call status with name: "${name}" to see how it is.`,
   });
 }
 

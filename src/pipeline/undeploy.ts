@@ -296,7 +296,7 @@ export async function unknownTentacle(
     hint:
       names.length === 0
         ? `Nothing is deployed in ${enclave}. Call deploy first.`
-        : `Did you mean ${closest(name, names)}? Call status without a name to list them.`,
+        : `Did you mean ${closest(name, names)}? Call status to list them.`,
   });
 }
 

@@ -29,7 +29,7 @@ export function createRun(
         throw new Unavailable(`the run of ${identity.key} took longer than ${seconds} s`, {
           reason: "timeout",
           cause: error,
-          hint: "Its nodes may still be at work: call logs. Raise timeout_seconds, or config.timeout of a slow node.",
+          hint: `Its nodes may still be at work: call logs with name: "${identity.name}". Raise timeout_seconds, or config.timeout of a slow node.`,
         });
       }
     });

@@ -106,6 +106,10 @@ describe.skipIf(!services.postgres.available)("the main job at a terminal", () =
     const undeployed = await run(["undeploy", "ledger"]);
     expect(undeployed.code).toBe(0);
     expect(undeployed.stdout).toMatch(/kept +tentacular-postgres: schema tn_/);
+    expect((await run(["run", "ledger"])).stderr).toMatch(/^error: .*\nhint: Run `tntc deploy` first\.\n$/);
+    expect((await run(["logs", "leger"])).stderr).toMatch(
+      /^error: .*\nhint: Did you mean ledger\? Run `tntc list` to list them\.\n$/,
+    );
 
     expect((await run(["deploy", dir])).code).toBe(0);
     const again = await run(["run", "ledger", "--input", '{"amount": 2}']);

@@ -96,7 +96,7 @@ test("a first deploy is seen before it has written anything", async () => {
   if (!(refused instanceof TentacularError)) throw new Error("the lock was held");
   expect(refused.code).toBe("conflict");
   expect(refused.message).toContain(`${process.pid} has been at its deploy (operation ${id}) since `);
-  expect(refused.hint).toContain("Call status of first");
+  expect(refused.hint).toContain('Call status with name: "first"');
   await lock.release();
   await expect(status("first")).rejects.toThrow("there is no tentacle first");
 });

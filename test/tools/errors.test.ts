@@ -200,7 +200,7 @@ const cases: Readonly<Record<string, Case>> = {
     args: draft("draft", ["tentacular-nats"]),
     code: "unavailable",
     where: /exoskeleton: nats unavailable/,
-    next: /TENTACULAR_NATS_URL|repeat the call/,
+    next: /TENTACULAR_NATS_URL|repeat what you did/,
   },
   "an enclave that may not be": {
     tool: "status",
@@ -228,7 +228,7 @@ const cases: Readonly<Record<string, Case>> = {
     args: { enclave, name: "there", operation: "nonsense" },
     code: "invalid_input",
     where: /there/,
-    next: /Call status of there without operation/,
+    next: /Call status with name: "there"/,
   },
   "credentials that there are not": {
     tool: "rotate",
@@ -256,7 +256,7 @@ const cases: Readonly<Record<string, Case>> = {
     args: { action: "deprovision", enclave },
     code: "conflict",
     where: /there/,
-    next: /Undeploy each with force/,
+    next: /Undeploy each with force; or, for all at once, call enclave with action: "deprovision"/,
   },
   "a quota that is none": {
     tool: "enclave",
@@ -270,7 +270,7 @@ const cases: Readonly<Record<string, Case>> = {
     args: { enclave, name: "nobody" },
     code: "invalid_input",
     where: /nobody/,
-    next: /Call status without a name to list them/,
+    next: /Call status to list them/,
   },
 };
 

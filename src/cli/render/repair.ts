@@ -1,4 +1,5 @@
 import type { ErrorReport } from "../../errors.ts";
+import { inCommands } from "../in-commands.ts";
 import type { RepairAllView, RepairView, RotateView } from "../results.ts";
 import type { Style } from "../style.ts";
 import { plain } from "../text.ts";
@@ -10,7 +11,7 @@ export function renderRotate(result: RotateView, style: Style): string {
   return [
     `${mark} ${style.bold(result.name)} in enclave ${result.enclave}: ${plain(result.rotated.join(", "))}; ${old}`,
     ...result.warnings.map((warning) => `  ${style.yellow("warning:")} ${plain(warning)}`),
-    ...(result.retired ? [] : ["", `${style.cyan("next:")} ${plain(result.next)}`]),
+    ...(result.retired ? [] : ["", `${style.cyan("next:")} ${plain(inCommands(result.next))}`]),
   ].join("\n");
 }
 
@@ -32,7 +33,9 @@ export function renderRepair(result: RepairView, style: Style): string {
   return [
     `${style.green("Repaired")} ${style.bold(result.name)} in enclave ${result.enclave}${what === "" ? "" : `: ${what}`}`,
     ...partLines(result, style),
-    ...(result.workload?.state === "ready" ? [] : ["", `${style.cyan("next:")} ${plain(result.next)}`]),
+    ...(result.workload?.state === "ready"
+      ? []
+      : ["", `${style.cyan("next:")} ${plain(inCommands(result.next))}`]),
   ].join("\n");
 }
 

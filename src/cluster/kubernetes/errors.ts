@@ -65,7 +65,7 @@ export function answerError(
     });
   if (code === 404)
     return new InvalidInput(`there is no ${place.text}${said}`, {
-      hint: "Check the enclave: enclave_info lists those there are.",
+      hint: "Check the enclave: call enclave_info to see those there are.",
       cause,
     });
   if (code === 409)

@@ -109,7 +109,7 @@ export function requireSamePlan(
     `deploy of ${identity.key} is not what was planned. Changed since: ${what}. Now it would: ${todo.length > 0 ? shown(now) : "change nothing"}`,
     {
       path: "plan_hash",
-      hint: "Nothing was written. Plan again (deploy with dry_run: true, or tntc deploy --dry-run), read it, and deploy with its plan_hash.",
+      hint: "Nothing was written. Call deploy with dry_run: true, read the plan, and deploy with its plan_hash.",
     },
   );
 }
