@@ -20,8 +20,8 @@ function put(path: string, text: string | Uint8Array): void {
   writeFileSync(join(root, path), text);
 }
 
-async function refusal(): Promise<InvalidInput> {
-  const error: unknown = await readTentacleFolder(root).then(
+async function refusal(folder = root): Promise<InvalidInput> {
+  const error: unknown = await readTentacleFolder(folder).then(
     () => undefined,
     (thrown: unknown) => thrown,
   );
@@ -148,7 +148,6 @@ describe("a tentacle's folder", () => {
   test("says what is missing", async () => {
     rmSync(join(root, "workflow.yaml"));
     expect((await refusal()).message).toMatch(/no workflow\.yaml in/);
-    root = join(root, "nowhere");
-    expect((await refusal()).message).toMatch(/nowhere cannot be read/);
+    expect((await refusal(join(root, "nowhere"))).message).toMatch(/nowhere cannot be read/);
   });
 });
