@@ -96,8 +96,7 @@ export async function readDependencies(
       dependencyStatus(
         deps,
         identity,
-        dependency,
-        entry,
+        { dependency, entry, isGoing: record.operation?.kind === "undeploy --force" },
         credentials && (credentials[dependency] ?? {}),
         signal,
       ),
@@ -197,15 +196,24 @@ function unknownOperation({ key, name }: Identity, known: OperationStatus | unde
   });
 }
 
+/** A dependency as the record has it. */
+interface RecordedDependency {
+  readonly dependency: string;
+  readonly entry: ReleaseRecord["dependencies"][string];
+  /** A removal with its data began and has not ended: what is left of it the record does not know. */
+  readonly isGoing: boolean;
+}
+
 async function dependencyStatus(
   deps: PipelineDependencies,
   identity: Identity,
-  dependency: string,
-  entry: ReleaseRecord["dependencies"][string],
+  { dependency, entry, isGoing }: RecordedDependency,
   credentials: Credentials | undefined,
   signal: AbortSignal,
 ): Promise<DependencyStatus> {
   const base = { dependency, service: entry.service, names: entry.names };
+  if (credentials === undefined && isGoing)
+    return { ...base, state: "unknown", reason: "its removal has begun: with detail, the service is asked" };
   if (credentials === undefined) return { ...base, state: entry.state };
   const service = deps.exoskeleton.services.find(({ definition }) => definition.dependency === dependency);
   if (service?.enabled !== true)

@@ -188,6 +188,18 @@ describe.skipIf(reason !== undefined)("repair", () => {
     const status = (name: string) => platform.operations.status({ enclave, name }, freshCall());
     const without = (name: string) => ({ enclave, workflow: workflowOf(name), files });
 
+    test("by status, which leaves it to a look at the service", async () => {
+      const { name } = await halfRemoved("half-known");
+      expect(await status(name)).toMatchObject({
+        state: "interrupted",
+        dependencies: [{ state: "unknown" }],
+      });
+      const { dependencies } = await platform.operations.status({ enclave, name, detail: true }, freshCall());
+      expect(dependencies).toMatchObject([{ state: "absent" }]);
+      await platform.operations.undeploy({ enclave, name, force: true }, freshCall());
+      await expect(status(name)).rejects.toThrow(`there is no tentacle ${name}`);
+    });
+
     test("by a deploy without it", async () => {
       await halfRemoved("half-removed");
       await platform.operations.deploy(without("half-removed"), freshCall());
