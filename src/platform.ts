@@ -100,7 +100,7 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
     image: config.image,
     pod: config.pod,
     log,
-    onSecret: (value) => redactor.add(value),
+    onSecret: (value) => redactor.learn(value),
     observer: options.observer,
     undeploy: (request, call) => operations.undeploy(request, call),
   });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
-import { expect, it } from "vitest";
-import { createRedactor } from "../src/redact.ts";
+import { describe, expect, it } from "vitest";
+import { createRedactor, type Redactor } from "../src/redact.ts";
 
 const secret = "s3cr&t/with+odd=chars 'and' Ünïcode";
 
@@ -90,4 +90,40 @@ it("lends what it knows to an extension, and keeps nothing of what that learns",
   child.add("known to the child");
   expect(child.text("known to the parent, known to the child")).toBe("[redacted], [redacted]");
   expect(parent.text("known to the child")).toBe("known to the child");
+});
+
+describe("secrets that are learned", () => {
+  const hasAll = (known: Redactor, secrets: readonly string[]) =>
+    secrets.map((one) => {
+      const shown = known.text(`${one} ${Buffer.from(one).toString("base64")}`);
+      return shown.split("[redacted]").length === 3;
+    });
+  const secretOf = (index: number) => `secret-number-${String(index).padStart(6, "0")}`;
+
+  it("are known as those that are added, the last of them however many there were", () => {
+    const redactor = createRedactor({ capacity: 10_000 });
+    redactor.add("of-the-settings");
+    for (let index = 0; index < 1_000; index++) redactor.learn({ password: secretOf(index) });
+    expect(hasAll(redactor, ["of-the-settings", secretOf(999), secretOf(980)])).toEqual([true, true, true]);
+    expect(redactor.text(secretOf(0))).toBe(secretOf(0));
+  });
+
+  it("stay known while they are learned again", () => {
+    const redactor = createRedactor({ capacity: 10_000 });
+    for (let index = 0; index < 1_000; index++) {
+      redactor.learn("the-one-in-use");
+      redactor.learn(secretOf(index));
+    }
+    expect(hasAll(redactor, ["the-one-in-use", secretOf(999)])).toEqual([true, true]);
+  });
+
+  it("go without what others have, too", () => {
+    const redactor = createRedactor({ capacity: 10_000 });
+    const line = "a line that all of them have";
+    redactor.add(`${line}\n${secretOf(0)}-and-more`);
+    redactor.learn(`${line}\n${secretOf(1)}-and-more`);
+    for (let index = 2; index < 1_000; index++) redactor.learn(secretOf(index));
+    expect(hasAll(redactor, [line, `${secretOf(0)}-and-more`])).toEqual([true, true]);
+    expect(redactor.text(`${secretOf(1)}-and-more`)).toBe(`${secretOf(1)}-and-more`);
+  });
 });

@@ -33,6 +33,10 @@ const platform = await createPlatform({
       if (typeof value === "string") tell({ secret: value });
       redactor.add(value);
     },
+    learn(value) {
+      if (typeof value === "string") tell({ secret: value });
+      redactor.learn(value);
+    },
   },
   observer: (edge, name) => at(`${edge} ${name}`),
 });
