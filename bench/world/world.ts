@@ -39,10 +39,26 @@ const FILES = { "nodes/one.ts": ECHO };
 
 /** Starts all of it; `stop` ends it and removes what it wrote. */
 export async function startWorld(): Promise<World> {
-  const [backing, { server: kubernetes, stop: stopKubernetes }] = await Promise.all([
+  const [backing, { server, stop: stopKubernetes }] = await Promise.all([
     startBenchServices(),
     startKubernetes(),
   ]);
+  const stopServers = async (): Promise<void> => {
+    await Promise.all([backing.stop(), stopKubernetes()]);
+  };
+  try {
+    return await createWorld(backing, server, stopServers);
+  } catch (error) {
+    await stopServers();
+    throw error;
+  }
+}
+
+async function createWorld(
+  backing: BenchServices,
+  kubernetes: KubernetesServer,
+  stopServers: () => Promise<void>,
+): Promise<World> {
   const enclave = await createEnclave(kubernetes);
   // A controller would make it; the pods that are played need it, and the first of them come side by side.
   const accounts = `/api/v1/namespaces/${enclave.name}/serviceaccounts`;
@@ -68,7 +84,7 @@ export async function startWorld(): Promise<World> {
       await platform.close();
       await close();
       await enclave.remove();
-      await Promise.all([backing.stop(), stopKubernetes()]);
+      await stopServers();
     },
   };
 }
