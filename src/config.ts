@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import { closest } from "fastest-levenshtein";
 import { z } from "zod";
 import type { ServiceAccountRef } from "./cluster/enclave-objects.ts";
 import { ENVIRONMENT_NAME, type Environment, loadClientConfig, processEnvironment } from "./environment.ts";
@@ -7,6 +6,7 @@ import { InvalidInput, type Issue } from "./errors.ts";
 import type { RegistrarDefinition } from "./exoskeleton/registrar.ts";
 import { describeModes, modeNames, type Setting, type SettingSpecs } from "./exoskeleton/settings.ts";
 import { type HttpConfig, httpConfig, httpProblems, httpSettings } from "./http-settings.ts";
+import { didYouMean } from "./nearest.ts";
 import type { PodOptions } from "./tentacle/pod.ts";
 
 /** One backing service as configured: its parsed settings, or why it is off. */
@@ -377,7 +377,11 @@ function createReader(environment: Environment) {
     for (const name of Object.keys(environment)) {
       if (!name.startsWith("TENTACULAR_") || name.startsWith("TENTACULAR_TEST_")) continue;
       if (known.includes(name) || name === ENVIRONMENT_NAME) continue;
-      problem(name, `${name} is no setting of Tentacular`, `Did you mean ${closest(name, known)}?`);
+      problem(
+        name,
+        `${name} is no setting of Tentacular`,
+        didYouMean(name, known, "Remove it, or see docs/configuration.md for those there are."),
+      );
     }
     const first = issues[0];
     if (first === undefined) return;

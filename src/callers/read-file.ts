@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
-import { closest, distance } from "fastest-levenshtein";
 import type { z } from "zod";
 import { InvalidInput } from "../errors.ts";
+import { didYouMean } from "../nearest.ts";
 import { parseYaml, positionAt, type YamlNode } from "../tentacle/yaml.ts";
 
 const MAX_BYTES = 1024 * 1024;
@@ -42,7 +42,7 @@ export function readCallersFile<T>(
   const [issue] = parsed.error.issues;
   if (issue?.code === "unrecognized_keys") {
     const [key = ""] = issue.keys;
-    const hint = nearest(key, options.known(issue.path));
+    const hint = hintFor(key, options.known(issue.path));
     throw problem([...issue.path, key], `unknown key ${JSON.stringify(key.slice(0, 80))}`, hint);
   }
   const where = issue?.path.map(String).join(".") ?? "";
@@ -51,11 +51,9 @@ export function readCallersFile<T>(
 }
 
 /** `Did you mean …?` where one is near, and all that are known. */
-export function nearest(name: string, known: readonly string[]): string {
-  const list = `Known here: ${known.join(", ")}.`;
+function hintFor(name: string, known: readonly string[]): string {
   if (known.length === 0) return "Remove it.";
-  const near = closest(name, [...known]);
-  return distance(name, near) <= Math.max(2, near.length / 2) ? `Did you mean ${near}? ${list}` : list;
+  return didYouMean(name, known, `Known here: ${known.join(", ")}.`);
 }
 
 function parse(text: string, file: string): YamlNode {

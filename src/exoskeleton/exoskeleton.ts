@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { closest } from "fastest-levenshtein";
 import pLimit from "p-limit";
 import type { ServiceConfig } from "../config.ts";
 import { InvalidInput, NotEnabled } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { didYouMean } from "../nearest.ts";
 import type { ServiceFlag } from "../pipeline/operations.ts";
 import { untilAborted } from "../until-aborted.ts";
 import { CALLS_AT_ONCE, type Deadlines, guardRegistrar, unavailable } from "./guard.ts";
@@ -77,7 +77,7 @@ export function createExoskeleton(options: ExoskeletonOptions): Exoskeleton {
       const known = services.map(({ definition }) => definition.dependency);
       throw new InvalidInput(`${dependency} is no managed dependency`, {
         path: `contract.dependencies.${dependency}`,
-        hint: `Did you mean ${closest(dependency, known)}? Known: ${known.join(", ")}.`,
+        hint: didYouMean(dependency, known, `Known: ${known.join(", ")}.`),
       });
     }
     if (!service.enabled) throw notEnabled(service);

@@ -1,9 +1,9 @@
-import { closest } from "fastest-levenshtein";
 import type { ObjectKey } from "../cluster/objects.ts";
 import { counted } from "../counted.ts";
 import { Conflict, InvalidInput } from "../errors.ts";
 import type { Service } from "../exoskeleton/exoskeleton.ts";
 import type { Drift, RegistrarDefinition, Removal } from "../exoskeleton/registrar.ts";
+import { didYouMean } from "../nearest.ts";
 import { createIdentity, type Identity } from "../tentacle/identity.ts";
 import { objectNames } from "../tentacle/manifests.ts";
 import type { PipelineDependencies } from "./dependencies.ts";
@@ -296,7 +296,7 @@ export async function unknownTentacle(
     hint:
       names.length === 0
         ? `Nothing is deployed in ${enclave}. Call deploy first.`
-        : `Did you mean ${closest(name, names)}? Call status to list them.`,
+        : didYouMean(name, names, "Call status to list them."),
   });
 }
 

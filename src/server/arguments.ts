@@ -1,6 +1,6 @@
-import { closest, distance } from "fastest-levenshtein";
 import type { z } from "zod";
 import { InvalidInput, type Issue } from "../errors.ts";
+import { didYouMean } from "../nearest.ts";
 import type { Arguments } from "./host.ts";
 import { plain } from "./text.ts";
 
@@ -96,13 +96,10 @@ function inWords(message: string): string {
 
 function unknownArgument(path: string, key: string, known: readonly string[]): Issue {
   const name = plain(key, 60);
-  const list = `Known: ${known.join(", ")}.`;
-  const near = known.length > 0 ? closest(name.toLowerCase(), [...known]) : undefined;
-  const meant = near !== undefined && distance(name.toLowerCase(), near) <= Math.max(3, near.length / 2);
   return {
     path: path === "" ? name : `${path}.${name}`,
     message: "is not an argument of this tool",
-    hint: known.length === 0 ? "Remove it." : meant ? `Did you mean ${near}? ${list}` : list,
+    hint: known.length === 0 ? "Remove it." : didYouMean(name, known, `Known: ${known.join(", ")}.`),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { JSONRPCMessage, McpServer } from "@modelcontextprotocol/server";
-import { closest, distance } from "fastest-levenshtein";
+import { didYouMean } from "../nearest.ts";
 import { plain } from "./text.ts";
 
 /** What the library says to a call of a tool that there is not. */
@@ -26,7 +26,6 @@ function explained(message: JSONRPCMessage, offered: readonly string[]): JSONRPC
 
 function unknownTool(name: string, offered: readonly string[]): string {
   const shown = plain(name, 60);
-  const near = offered.length === 0 ? undefined : closest(shown.toLowerCase(), [...offered]);
-  const isMeant = near !== undefined && distance(shown.toLowerCase(), near) <= Math.max(2, near.length / 3);
-  return `No tool is named ${JSON.stringify(shown)}; nothing was done. ${isMeant ? `Did you mean ${near}? ` : ""}The tools here: ${offered.join(", ")}.`;
+  const hint = didYouMean(shown, offered, `The tools here: ${offered.join(", ")}.`);
+  return `No tool is named ${JSON.stringify(shown)}; nothing was done. ${hint}`;
 }

@@ -1,8 +1,9 @@
 import type { Issue } from "../errors.ts";
+import { nearest } from "../nearest.ts";
 import { configMapKey } from "./config-map-key.ts";
 import { formatBytes, limits } from "./limits.ts";
 import { codePath } from "./paths.ts";
-import { dotted, nearest } from "./problems.ts";
+import { dotted } from "./problems.ts";
 import type { Tentacle } from "./tentacle.ts";
 
 /**

@@ -1,5 +1,6 @@
 import type { Issue } from "../errors.ts";
-import { dotted, nearest, type Path, type Problems } from "./problems.ts";
+import { nearest } from "../nearest.ts";
+import { dotted, type Path, type Problems } from "./problems.ts";
 import type { FilledDependency, ManagedDependency, Tentacle } from "./tentacle.ts";
 import { textOf } from "./text.ts";
 import { entryOf, type YamlNode } from "./yaml.ts";

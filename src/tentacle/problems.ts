@@ -1,6 +1,6 @@
-import { distance } from "fastest-levenshtein";
 import { z } from "zod";
 import { type Fix, InvalidInput, type Issue } from "../errors.ts";
+import { nearest } from "../nearest.ts";
 import { limits } from "./limits.ts";
 import { entryOf, positionAt, type YamlDocument, type YamlNode } from "./yaml.ts";
 
@@ -163,18 +163,6 @@ function warnUnknownKeys(
       near === undefined ? `Known here: ${known.join(", ")}.` : `Did you mean ${near}?`,
     );
   }
-}
-
-/** The name of `known` nearest to `name`, when it is near enough to be a slip. */
-export function nearest(name: string, known: readonly string[]): string | undefined {
-  const short = name.slice(0, 100).toLowerCase();
-  const [best] = known
-    .filter((candidate) => candidate.length <= 100)
-    .map((candidate) => ({ candidate, edits: distance(short, candidate.toLowerCase()) }))
-    .sort((a, b) => a.edits - b.edits);
-  return best !== undefined && best.edits <= Math.max(2, Math.ceil(best.candidate.length / 4))
-    ? best.candidate
-    : undefined;
 }
 
 /** The name of `known` that was probably meant, in words before `list` and as the change that writes it. */

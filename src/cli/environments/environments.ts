@@ -1,5 +1,5 @@
-import { closest, distance } from "fastest-levenshtein";
 import { InvalidInput } from "../../errors.ts";
+import { didYouMean } from "../../nearest.ts";
 import { labelProblem } from "../../tentacle/identity.ts";
 
 /** A server that the user's file has a name for. */
@@ -37,7 +37,7 @@ export function environmentNamed(
   if (found !== undefined) return found;
   const names = [localEnvironment, ...all.map((environment) => environment.name)];
   const by = saidBy === undefined || saidBy === path ? "" : ` (from ${saidBy})`;
-  const told = nearest(name, names) ?? `Known: ${names.join(", ")}.`;
+  const told = didYouMean(name, names, `Known: ${names.join(", ")}.`);
   throw new InvalidInput(`there is no environment ${JSON.stringify(name)}${by}; they stand in ${path}`, {
     hint: `${told} \`tntc env add NAME URL\` makes one.`,
   });
@@ -56,10 +56,4 @@ export function nameProblem(name: string): { readonly message: string; readonly 
     message: `the environment name ${JSON.stringify(name)} ${problem}`,
     hint: "Use small letters, digits and dashes.",
   };
-}
-
-/** The name that was probably meant, as a question, when one is near. */
-export function nearest(name: string, known: readonly string[]): string | undefined {
-  const near = closest(name, known);
-  return distance(name, near) <= Math.min(2, near.length - 1) ? `Did you mean ${near}?` : undefined;
 }

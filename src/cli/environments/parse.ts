@@ -1,8 +1,9 @@
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
 import { InvalidInput } from "../../errors.ts";
+import { didYouMean } from "../../nearest.ts";
 import { entryOf, parseYaml, positionAt, type YamlMap, type YamlNode } from "../../tentacle/yaml.ts";
-import { type Environment, type Environments, nameProblem, nearest } from "./environments.ts";
+import { type Environment, type Environments, nameProblem } from "./environments.ts";
 
 const topKeys = ["environment", "environments"] as const;
 const keys = ["server", "ca", "enclave", "token_file"] as const;
@@ -56,7 +57,7 @@ function createReader(source: string, path: string) {
     const stranger = node.entries.find(({ key }) => known?.includes(key.text) === false);
     if (stranger === undefined || known === undefined) return node;
     const { text, start } = stranger.key;
-    const told = nearest(text, known) ?? `Known here are ${known.join(", ")}.`;
+    const told = didYouMean(text, known, `Known here are ${known.join(", ")}.`);
     throw problem(start, `unknown key ${JSON.stringify(text)}`, told);
   }
 
