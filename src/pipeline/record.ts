@@ -68,8 +68,13 @@ const recordSchema = z.object({
 export type ReleaseRecord = z.output<typeof recordSchema>;
 
 /** Is the tentacle just as the last operation wanted it, for all that operation could know? */
-export function isSettled({ state, operation, pending = [] }: ReleaseRecord): boolean {
-  return state === "deployed" && operation === undefined && pending.length === 0;
+export function isSettled(record: ReleaseRecord): boolean {
+  return record.state === "deployed" && isEnded(record);
+}
+
+/** Has the last operation ended, with nothing left to do after it? */
+export function isEnded({ operation, pending = [] }: ReleaseRecord): boolean {
+  return operation === undefined && pending.length === 0;
 }
 
 /** Name of the ConfigMap that holds the record. */

@@ -12,7 +12,7 @@ import type { FilledDependency } from "../../tentacle/tentacle.ts";
 import { type CredentialSet, fillDependency, placeholderCredentials } from "../credentials.ts";
 import type { PipelineDependencies } from "../dependencies.ts";
 import type { PlannedAction } from "../operations.ts";
-import { isSettled, recordName, type ReleaseRecord } from "../record.ts";
+import { isEnded, isSettled, recordName, type ReleaseRecord } from "../record.ts";
 import type { StepCall } from "../steps.ts";
 import { withoutVanished } from "../vanished.ts";
 import type { FoundObjects } from "./apply.ts";
@@ -90,6 +90,8 @@ async function planFrom(
   };
   const likely = expectedCredentials({ ...state, previous });
   const settled = written !== undefined && isSettled(written);
+  // No operation was interrupted that may have left something in a service.
+  const ended = written === undefined || isEnded(written);
   // The objects in its record are all there are; an operation that did not end well may have left others.
   const listed = settled ? written.objects : undefined;
   const contract = new Set<string>(services.map(({ definition }) => definition.dependency));
@@ -102,7 +104,7 @@ async function planFrom(
       services.map(async (service) => {
         const { dependency } = service.definition;
         const registrar = await service.registrar();
-        const call = { signal, settled: written === undefined || settled };
+        const call = { signal, settled: ended };
         return [dependency, await registrar.inspect(identity, previous[dependency], call)] as const;
       }),
     ),
