@@ -15,6 +15,8 @@ export interface Prepared {
 
 /** The same deploy by the fewest requests. */
 export interface DeployFloor {
+  /** By dependency name. */
+  readonly services: Readonly<Record<string, FloorService>>;
   /** Only what creates the resources: all services side by side, then all objects side by side. */
   bare(prepared: Prepared): Promise<void>;
   /** The same and the record, all of it as the server's own: it then has one more tentacle, without a pod. */
@@ -54,6 +56,8 @@ export function createDeployFloor(
   }
 
   return {
+    services,
+
     async bare({ identity, objects, secretOf }) {
       const credentials = await inAll((service) => service.bare(identity));
       await kubernetes.apply([secretOf(credentials), ...objects]);

@@ -8,6 +8,8 @@ const FEW = 10;
 
 interface Seen {
   readonly deploy: number;
+  /** A deploy by hand, and of it what each service takes by itself, by dependency name. */
+  readonly byHand: Readonly<Record<string, number>>;
   readonly status: number;
   readonly info: number;
   /** Of the answer of enclave_info, as JSON. */
@@ -53,7 +55,16 @@ export async function run({ quick }: GroupOptions): Promise<Findings> {
           against: [{ name: few, value: before.kib }],
         },
       ],
-      details: [],
+      details: [
+        {
+          title: `By hand, with ${FEW} and with ${many} tentacles present: what grows in the services themselves`,
+          columns: ["", few, `${many} tentacles`, "ratio"],
+          rows: Object.entries(before.byHand).map(([part, ms]) => {
+            const later = after.byHand[part] ?? Number.NaN;
+            return [part, `${ms.toFixed(1)} ms`, `${later.toFixed(1)} ms`, (later / ms).toFixed(2)];
+          }),
+        },
+      ],
     };
   } finally {
     await world.stop();
@@ -76,8 +87,10 @@ async function look(world: World, name: string, quick: boolean): Promise<Seen> {
   const call = { signal: AbortSignal.timeout(600_000) };
   const enclave = world.enclave.name;
   const times: Record<"deploy" | "status" | "info", number[]> = { deploy: [], status: [], info: [] };
+  const byHand: Record<string, number[]> = {};
   let kib = 0;
   for (let round = 0; round < (quick ? 8 : 30); round++) {
+    for (const [part, ms] of Object.entries(await timesByHand(world))) (byHand[part] ??= []).push(ms);
     times.deploy.push(await deployAndTime(world, world.nextName()));
     times.status.push(await timed(() => operations.status({ enclave, name }, call)));
     times.info.push(
@@ -86,5 +99,26 @@ async function look(world: World, name: string, quick: boolean): Promise<Seen> {
       }),
     );
   }
-  return { deploy: median(times.deploy), status: median(times.status), info: median(times.info), kib };
+  return {
+    deploy: median(times.deploy),
+    byHand: Object.fromEntries(Object.entries(byHand).map(([part, all]) => [part, median(all)])),
+    status: median(times.status),
+    info: median(times.info),
+    kib,
+  };
+}
+
+/** What one deploy takes with what the promises need, and what one service after the other takes of another. */
+async function timesByHand(world: World): Promise<Readonly<Record<string, number>>> {
+  const { floor } = world;
+  const prepared = await world.prepare(world.nextName());
+  const whole = await timed(async () => {
+    await floor.promised(prepared);
+    await floor.finish(prepared);
+  });
+  const { identity } = await world.prepare(world.nextName());
+  const parts: Record<string, number> = { deploy: whole };
+  for (const [dependency, service] of Object.entries(floor.services))
+    parts[dependency] = await timed(() => service.promised(identity));
+  return parts;
 }
