@@ -28,8 +28,9 @@ export interface SelfTestOptions {
  */
 export async function selfTest(options: SelfTestOptions): Promise<readonly CheckName[]> {
   return pRetry(() => once(options), {
-    retries: 3,
+    retries: 8,
     minTimeout: 50,
+    maxTimeout: 1_000,
     randomize: true,
     signal: options.signal,
     // Another server that registers the same tentacle takes what this one wrote for left over, and sweeps it.

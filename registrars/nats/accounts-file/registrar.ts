@@ -44,6 +44,8 @@ export interface AccountsFileOptions {
 /** What a new account and a new credential are called in `Registration.created`. */
 const ACCOUNT = "account";
 const CREDENTIAL = "credential ";
+/** The server may be at another reload, of accounts that somebody else has changed, when the one that brings the login is done. */
+const LOGIN_MS = 3_000;
 const NO_STREAMS = { item: "streams", problem: "cannot be had: the server has no room for them" };
 
 /** A credential of ours: a user's key. */
@@ -128,7 +130,7 @@ export function createAccountsFileRegistrar(
     );
     const isNew = before === undefined;
     const tenant = tenantOf(identity);
-    if ((await tenant.accepts(issued.seed, 0, call.signal)) === false)
+    if ((await tenant.accepts(issued.seed, LOGIN_MS, call.signal)) === false)
       throw new Unavailable(
         `NATS at ${reach.address.url} took the account of ${identity.key} but refuses its login`,
         {
