@@ -5,7 +5,7 @@ const LABEL = 420;
 const LINE = 26;
 const TOP = 44;
 /** Where on the scale a goal is; the scale ends at twice that. */
-const GOAL_AT = LABEL + (WIDTH - LABEL - 70) / 2;
+const GOAL_AT = LABEL + (WIDTH - LABEL - 90) / 2;
 const COLOURS = { yes: "#2e7d32", no: "#c62828" };
 
 /** Every row with a goal as a bar: how much of what its goal allows it uses. */
