@@ -18,8 +18,8 @@ import { createLasting } from "./pipeline/lasting.ts";
 import type { Operations } from "./pipeline/operations.ts";
 import type { StepObserver } from "./pipeline/steps.ts";
 import { createRedactor, type Redactor } from "./redact.ts";
-import { within } from "./server/within.ts";
 import { packageVersion } from "./version.ts";
+import { within } from "./within.ts";
 
 export { definitions };
 

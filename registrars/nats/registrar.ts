@@ -67,13 +67,12 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
   const turn = <T>(identity: Identity, call: Call, work: () => Promise<T>): Promise<T> =>
     untilAborted(call.signal, inTurn(identity.key, work));
 
-  /** The credential in `credentials`, when it is one of `account` that the server could let in. */
-  function liveCredential(
-    identity: Identity,
-    { id, state }: Account,
-    credentials: Credentials | undefined,
-  ): Issued | undefined {
-    const issued = readCreds(credentials?.creds, identity, id);
+  /** The credential in `credentials`, when it is one of the tentacle's account, of today or of before. */
+  const credentialIn = (identity: Identity, credentials: Credentials | undefined): Issued | undefined =>
+    readCreds(credentials?.creds, identity, accounts.idOf(identity));
+
+  /** The same credential, when it is one that the server could let in. */
+  function ifLive({ state }: Account, issued: Issued | undefined): Issued | undefined {
     return issued !== undefined && state?.credentials.includes(issued.credential) === true
       ? issued
       : undefined;
@@ -167,7 +166,8 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
     const drift =
       state === undefined ? [] : accountDrift(state, accounts.plan(found, state.credentials), operator);
     const repaired = drift.map(({ item, problem }) => `${item} ${problem}`);
-    const issued = liveCredential(identity, found, previous);
+    const held = credentialIn(identity, previous);
+    const issued = ifLive(found, held);
     if (issued !== undefined) {
       if (drift.length > 0)
         await accounts.write(
@@ -180,7 +180,7 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
     }
     // Credentials of this account that it does not know mean that an older account was put back: what that one knows
     // had been revoked. Else what still works stays until `retire`, as running pods may hold it.
-    const restored = issued === undefined && readCreds(previous?.creds, identity, found.id) !== undefined;
+    const restored = issued === undefined && held !== undefined;
     const registration = await issue(
       identity,
       (now) => (restored ? [] : (now.state?.credentials ?? []).filter((old) => old !== issued?.credential)),
@@ -199,7 +199,7 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
     call: InspectCall,
   ): Promise<Inspection> {
     // The log-in needs nothing of what is read, and the other way round.
-    const held = readCreds(current?.creds, identity, accounts.idOf(identity));
+    const held = credentialIn(identity, current);
     const tenant = tenantOf(identity);
     const access = held && tenant.accepts(held.creds, 0, call.signal);
     access?.catch(() => undefined);
@@ -223,7 +223,7 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
     }
 
     const drift = [...accountDrift(state, accounts.plan(found, state.credentials), operator)];
-    const issued = liveCredential(identity, found, current);
+    const issued = ifLive(found, held);
     const accepted = issued !== undefined && access !== undefined && (await access);
     // What is refused may be let in again once the account is as it should be.
     const stale = issued === undefined || (accepted === false && drift.length === 0);
@@ -252,7 +252,7 @@ export function createNatsRegistrar(options: NatsRegistrarOptions, context: Regi
 
   async function retire(identity: Identity, current: Credentials, call: Call): Promise<void> {
     const found = await accounts.readOwn(identity, call.signal);
-    const issued = liveCredential(identity, found, current);
+    const issued = ifLive(found, credentialIn(identity, current));
     if (issued === undefined)
       throw new Unavailable(`the NATS credentials of ${identity.key} that should stay are not valid`, {
         reason: "stale_credentials",

@@ -108,7 +108,7 @@ async function accessOf(
   trying: Promise<boolean> | undefined,
 ): Promise<"works" | Drift> {
   const keys = keysOf(current);
-  if (keys === undefined || trying === undefined) return { item: "credentials", problem: "hold no keys" };
+  if (keys === undefined) return { item: "credentials", problem: "hold no keys" };
   const item = `access key ${keys.accessKeyId}`;
   if (!users.some(({ accessKeys }) => accessKeys.includes(keys.accessKeyId)))
     return { item, problem: "is missing" };

@@ -138,8 +138,7 @@ function createService(definition: RegistrarDefinition, options: ExoskeletonOpti
 
   async function make(): Promise<Registrar> {
     if (starting !== undefined) await service.waitForStart(LOOK_MS, new AbortController().signal);
-    if (starting !== undefined)
-      throw unavailable(definition, `it is being started: ${starting.doing()}`, whileStarting(definition));
+    if (starting !== undefined) throw unavailable(definition, ...whileStarting(definition, starting));
     if (settings?.enabled !== true) throw notEnabled(service);
     const registrar = await definition.create(settings.settings, { ...access, log, installation });
     const { deadlines } = options;
@@ -161,13 +160,10 @@ function createService(definition: RegistrarDefinition, options: ExoskeletonOpti
     try {
       return await (await registrar()).probe(signal);
     } catch (error) {
-      if (starting !== undefined)
-        return {
-          available: false,
-          reason: `it is being started: ${starting.doing()}`,
-          remedy: whileStarting(definition),
-          latencyMs: 0,
-        };
+      if (starting !== undefined) {
+        const [reason, remedy] = whileStarting(definition, starting);
+        return { available: false, reason, remedy, latencyMs: 0 };
+      }
       log.warn({ service: definition.service, err: error }, "registrar could not be made");
       return {
         available: false,
@@ -202,8 +198,13 @@ function createService(definition: RegistrarDefinition, options: ExoskeletonOpti
   return service;
 }
 
-function whileStarting({ service, dependency }: RegistrarDefinition): string {
-  return `Nothing is to be mended: try again in a minute, or when ${service} is available (call enclave_info). A tentacle without ${dependency} can be deployed meanwhile.`;
+/** Why it cannot be used yet, and what to do about that. */
+function whileStarting(
+  { service, dependency }: RegistrarDefinition,
+  { doing }: StartingService,
+): readonly [reason: string, remedy: string] {
+  const remedy = `Nothing is to be mended: try again in a minute, or when ${service} is available (call enclave_info). A tentacle without ${dependency} can be deployed meanwhile.`;
+  return [`it is being started: ${doing()}`, remedy];
 }
 
 function notEnabled({ definition, whyOff }: Service): NotEnabled {

@@ -9,6 +9,7 @@ import { InvalidInput } from "../errors.ts";
 import type { OidcConfig } from "../http-settings.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import type { RefusalReason } from "../telemetry/metrics.ts";
+import { within } from "../within.ts";
 import { callerInfo } from "./caller-info.ts";
 import { type ConnectionLimits, limitConnections } from "./connections.ts";
 import { evenTime } from "./even-time.ts";
@@ -18,7 +19,6 @@ import type { RateLimit } from "./rate-limit.ts";
 import { createReplies } from "./replies.ts";
 import { createSignpost, type Signpost } from "./signpost.ts";
 import type { Tls } from "./tls.ts";
-import { within } from "./within.ts";
 
 /** A deploy carries its node files in one message. */
 const MAX_BODY = 4 * 1024 * 1024;

@@ -1,8 +1,8 @@
 import type { Readable, Writable } from "node:stream";
 import { StdioServerTransport, serveStdio as serve } from "@modelcontextprotocol/server/stdio";
 import type { Logger } from "../log.ts";
+import { within } from "../within.ts";
 import type { McpService } from "./mcp-server.ts";
-import { within } from "./within.ts";
 
 /** A deploy carries its node files in one message. */
 const MAX_MESSAGE = 4 * 1024 * 1024;

@@ -4,7 +4,7 @@ import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { detectResources, envDetector, resourceFromAttributes } from "@opentelemetry/resources";
 import { BasicTracerProvider, BatchSpanProcessor } from "@opentelemetry/sdk-trace-base";
 import type { WatchOperation } from "../audit.ts";
-import { within } from "../server/within.ts";
+import { within } from "../within.ts";
 
 /** A collector that does not answer holds up the end of the server no longer. */
 const FLUSH_MS = 5_000;

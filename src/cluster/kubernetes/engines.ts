@@ -3,9 +3,16 @@ import { engineLabels, fateOf, withMark } from "../engines.ts";
 import { labels, MANAGER } from "../objects.ts";
 import { isShared } from "../ownership.ts";
 import type { Api } from "./api.ts";
-import { answerError } from "./errors.ts";
 import { hasSetLabel } from "./managed-fields.ts";
-import { eachPage, getObject, listAll, type LiveObject, parseLive, preconditions } from "./objects.ts";
+import {
+  eachPage,
+  getObject,
+  listAll,
+  type LiveObject,
+  nameOf,
+  parseLive,
+  preconditions,
+} from "./objects.ts";
 import { object as objectPlace } from "./paths.ts";
 import { asApplied } from "./records.ts";
 
@@ -58,10 +65,6 @@ async function usedOf(
   return used;
 }
 
-function nameOf(json: unknown): string {
-  return parseLive(json).metadata.name;
-}
-
 async function remove(api: Api, enclave: string, engine: LiveObject, signal: AbortSignal): Promise<boolean> {
   const place = objectPlace("ConfigMap", enclave, engine.metadata.name);
   const body = { apiVersion: "v1", kind: "DeleteOptions", preconditions: preconditions(engine) };
@@ -83,7 +86,7 @@ async function write(
   if (applied === undefined) return;
   const marked = withMark(applied, fate, now);
   const place = objectPlace("ConfigMap", enclave, name);
-  const answer = await api.send({
+  await api.send({
     verb: "patch",
     place,
     query: { fieldManager: MANAGER, force: "false" },
@@ -92,6 +95,4 @@ async function write(
     allow: [404, 409],
     signal,
   });
-  if (answer.code >= 300 && answer.code !== 404 && answer.code !== 409)
-    throw answerError({ verb: "patch", place }, answer.code, answer.status);
 }

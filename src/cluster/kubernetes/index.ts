@@ -19,7 +19,7 @@ import { writeEvent } from "./events.ts";
 import { createLastSeen } from "./last-seen.ts";
 import { readLockHolder, takeLock } from "./lock.ts";
 import { listMarks } from "./marks.ts";
-import { getObject, listAll, parseLive, proofOf } from "./objects.ts";
+import { getObject, listAll, nameOf, proofOf } from "./objects.ts";
 import { object as objectPlace, versionPlace } from "./paths.ts";
 import { deprovisionEnclave, provisionEnclave } from "./provision.ts";
 import { asApplied, listRecords, readConfigMap, readSecret } from "./records.ts";
@@ -174,10 +174,6 @@ async function readOwn(
   const live = await getObject(api, { kind, namespace: identity.enclave, name }, { signal });
   if (live === undefined || !isOwned(live.json, identity, proofOf(live.json))) return undefined;
   return asApplied(live);
-}
-
-function nameOf(item: unknown): string {
-  return parseLive(item).metadata.name;
 }
 
 function versionIn(json: unknown): string | undefined {

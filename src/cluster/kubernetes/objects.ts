@@ -37,6 +37,11 @@ export function parseLive(json: unknown): LiveObject {
   return { metadata: liveSchema.parse(json).metadata, json };
 }
 
+/** Name of an object in an answer. */
+export function nameOf(json: unknown): string {
+  return parseLive(json).metadata.name;
+}
+
 /** That nothing else is written or deleted than what was looked at. */
 export function preconditions({ metadata: { uid, resourceVersion } }: LiveObject) {
   return { uid, resourceVersion };
