@@ -3,6 +3,8 @@ import { createServer, type Server } from "node:net";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { parseDocument } from "yaml";
 import * as z from "zod";
+import { issueUser } from "../../registrars/nats/claims.ts";
+import { createKey } from "../../registrars/nats/keys.ts";
 import { connect, type TestClient, type TestResult, testService } from "../support/mcp.ts";
 import {
   clearEnclave,
@@ -285,15 +287,10 @@ describe("an error of a tool", () => {
     silent.listen(0, "127.0.0.1");
     await once(silent, "listening");
     const address = silent.address();
-    const services = inject("services");
-    const keys = services.nats.available
-      ? {
-          TENTACULAR_NATS_OPERATOR_SIGNING_KEY: services.nats.operatorSeed,
-          TENTACULAR_NATS_SYSTEM_CREDS: services.nats.systemCreds,
-        }
-      : {};
-    platform = await createTestPlatform(services, ["postgres"], {
-      ...keys,
+    const { creds } = await issueUser("system", createKey("A").getPublicKey(), {});
+    platform = await createTestPlatform(inject("services"), ["postgres"], {
+      TENTACULAR_NATS_OPERATOR_SIGNING_KEY: new TextDecoder().decode(createKey("O").getSeed()),
+      TENTACULAR_NATS_SYSTEM_CREDS: creds,
       TENTACULAR_NATS_URL: `nats://127.0.0.1:${typeof address === "object" ? address?.port : 0}`,
     });
     client = await connect({
